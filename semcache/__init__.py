@@ -1,0 +1,70 @@
+"""A semantic cache for LLM calls that is built before the first query instead of filled by it.
+
+Importing this package does no work: no model, no environment, no threads. Names load what they need when they
+are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from semcache.build.pipeline import BuildReport, build_bundle
+    from semcache.bundle.check import check_bundle
+    from semcache.config import BuildConfig, OpenConfig
+    from semcache.errors import SemcacheError
+    from semcache.lookup.cache import BundleInfo, Cache
+    from semcache.types import Explanation, Hit, Kind, Miss, Neighbour, Reason, Result
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BuildConfig": "semcache.config",
+    "BuildReport": "semcache.build.pipeline",
+    "BundleInfo": "semcache.lookup.cache",
+    "Cache": "semcache.lookup.cache",
+    "Explanation": "semcache.types",
+    "Hit": "semcache.types",
+    "Kind": "semcache.types",
+    "Miss": "semcache.types",
+    "Neighbour": "semcache.types",
+    "OpenConfig": "semcache.config",
+    "Reason": "semcache.types",
+    "Result": "semcache.types",
+    "SemcacheError": "semcache.errors",
+    "build_bundle": "semcache.build.pipeline",
+    "check_bundle": "semcache.bundle.check",
+}
+
+__all__ = [
+    "BuildConfig",
+    "BuildReport",
+    "BundleInfo",
+    "Cache",
+    "Explanation",
+    "Hit",
+    "Kind",
+    "Miss",
+    "Neighbour",
+    "OpenConfig",
+    "Reason",
+    "Result",
+    "SemcacheError",
+    "__version__",
+    "build_bundle",
+    "check_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        msg = f"module 'semcache' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

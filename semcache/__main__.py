@@ -1,0 +1,6 @@
+"""`python -m semcache`: the command line."""
+
+from semcache.cli.app import main
+
+if __name__ == "__main__":
+    main()

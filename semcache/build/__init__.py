@@ -1,0 +1,1 @@
+"""From corpus files to a bundle. Never imports the lookup side."""

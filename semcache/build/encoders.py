@@ -1,0 +1,110 @@
+"""Gets the encoder of a model: exported once a root, found again by the digest of the model it came from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from semcache.bundle.layout import ENCODERS_DIR, SOURCES_DIR, STAGING_PREFIX, encoder_dir
+from semcache.embed.encoder_dir import ENCODER_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderSpec, read_spec, read_verified
+from semcache.embed.hashing import HASHING_SPEC
+from semcache.embed.model_source import ModelSource, find_model
+from semcache.errors import EncoderError, StorageError
+from semcache.store.fsio import FileSystem, publish_dir, replace_file
+from semcache.store.lock import exclusive_lock
+
+HASHING_MODEL = "hashing"
+_EXPORT_VERSION = 1
+"""Raised when the exporter changes, so that models are exported anew."""
+
+
+def ensure_encoder(fs: FileSystem, root: Path, model: str) -> Path:
+    """Return the encoder folder of a model, exporting it where the root does not have it yet.
+
+    Args:
+        fs: makes it durable.
+        root: holds bundles and encoders.
+        model: as `BuildConfig.model`.
+
+    Raises:
+        EncoderError: there is no such model, or it cannot be exported.
+        MissingExtraError: an extra is not installed.
+        StorageError: the system refuses.
+    """
+    encoders, sources = root / ENCODERS_DIR, root / ENCODERS_DIR / SOURCES_DIR
+    try:
+        fs.make_dir(sources)
+        with exclusive_lock(encoders / "export.lock", wait=True):
+            if model == HASHING_MODEL:
+                return _ensure_spec_only(fs, root, HASHING_SPEC)
+            source = find_model(model)
+            pointer = sources / f"{source.sha256[:32]}-{_EXPORT_VERSION}"
+            known = _known(root, pointer)
+            if known is not None:
+                return known
+            return _export(fs, root, source, pointer)
+    except OSError as error:
+        raise StorageError.from_os_error(error.filename or encoders, error) from error
+
+
+def _known(root: Path, pointer: Path) -> Path | None:
+    """Return the folder a pointer names, where it is whole."""
+    try:
+        folder = encoder_dir(root, pointer.read_text("ascii").strip())
+        spec = read_spec(folder)
+        read_verified(folder, MODEL_FILE, spec.model_sha256)
+        read_verified(folder, TOKENIZER_FILE, spec.tokenizer_sha256)
+    except (OSError, ValueError, EncoderError, StorageError):
+        return None
+    return folder
+
+
+def _export(fs: FileSystem, root: Path, source: ModelSource, pointer: Path) -> Path:
+    from semcache.embed.export import export_encoder  # noqa: PLC0415 - needs the build extra
+
+    staged = _staging(fs, root)
+    try:
+        spec = export_encoder(source, staged)
+        target = _move(fs, root, staged, spec)
+    finally:
+        _discard(fs, staged)
+    replace_file(fs, pointer, f"{spec.fingerprint}\n".encode("ascii"))
+    return target
+
+
+def _ensure_spec_only(fs: FileSystem, root: Path, spec: EncoderSpec) -> Path:
+    """Return the folder of an encoder that is all in its spec."""
+    target = encoder_dir(root, spec.fingerprint)
+    try:
+        if read_spec(target) == spec:
+            return target
+    except (EncoderError, StorageError):
+        pass
+    staged = _staging(fs, root)
+    try:
+        (staged / ENCODER_FILE).write_bytes(spec.to_bytes())
+        return _move(fs, root, staged, spec)
+    finally:
+        _discard(fs, staged)
+
+
+def _staging(fs: FileSystem, root: Path) -> Path:
+    encoders = root / ENCODERS_DIR
+    for debris in encoders.glob(f"{STAGING_PREFIX}*"):  # we hold the lock: whoever made it is dead
+        fs.remove_tree(debris)
+    staged = encoders / f"{STAGING_PREFIX}{os.getpid()}"
+    fs.make_dir(staged)
+    return staged
+
+
+def _move(fs: FileSystem, root: Path, staged: Path, spec: EncoderSpec) -> Path:
+    target = encoder_dir(root, spec.fingerprint)
+    if target.exists():  # damaged, or its pointer was lost: the fresh one takes its place
+        fs.rename(target, target.with_name(f"{STAGING_PREFIX}damaged-{spec.fingerprint}"))
+    publish_dir(fs, staged, target)
+    return target
+
+
+def _discard(fs: FileSystem, staged: Path) -> None:
+    if staged.exists():
+        fs.remove_tree(staged)

@@ -1,0 +1,269 @@
+"""The build: corpora in, a live bundle out. Reading, tokenising, embedding and writing overlap."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from semcache import __version__
+from semcache.build.embed_pool import EmbedPool
+from semcache.build.encoders import ensure_encoder
+from semcache.build.indexing import BuiltIndex, build_measured
+from semcache.build.scan import CorpusScan, answer_digest, read_again, scan_corpora
+from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
+from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
+from semcache.config import DEFAULT_ROOT, BuildConfig
+from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
+from semcache.core.text import exact_key, normalise
+from semcache.embed.base import Embedder
+from semcache.embed.encoder_dir import read_spec
+from semcache.embed.registry import load_embedder
+from semcache.errors import StorageError
+from semcache.store.codec import ValueCodec, train_dictionary
+from semcache.store.faiss_index import frame_of, write_index
+from semcache.store.fsio import FileSystem
+from semcache.types import Entry, VariantKind
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage ("scan", "export", "embed", "index", "publish"), how much of it is done, and how much there is."""
+
+_VECTORS_SCRATCH = "vectors.scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        id: the version that is live now.
+        path: its folder.
+        is_new: False where the same version was there already.
+        manifest: what it says of itself.
+        n_duplicates: texts that stood twice under one answer and are indexed once.
+        n_rejects: texts in `rejects`; those that are another entry's text became no guard.
+        seconds: wall time a stage.
+    """
+
+    id: str
+    path: Path
+    is_new: bool
+    manifest: Manifest
+    n_duplicates: int
+    n_rejects: int
+    seconds: dict[str, float]
+
+
+def build_bundle(
+    corpora: Sequence[str | Path],
+    *,
+    name: str,
+    root: str | Path = DEFAULT_ROOT,
+    config: BuildConfig | None = None,
+    progress: Progress | None = None,
+    fs: FileSystem | None = None,
+) -> BuildReport:
+    """Build a bundle from corpus files and make it the live version of its name.
+
+    Killed at any point, it leaves the version that was live before. The same corpora, config and seed give the
+    same version id on one machine.
+
+    Args:
+        corpora: corpus files; their order counts.
+        name: letters, digits, ".", "_" and "-".
+        root: folder of bundles; created where it is missing.
+        config: how; None for the defaults.
+        progress: is told how far it is.
+        fs: durable steps; tests pass one that fails.
+
+    Raises:
+        CorpusError: the corpora have problems; holds all of them.
+        BuildLockedError: another process builds this name.
+        RecallError: an approximate index finds too little.
+        EncoderError, MissingExtraError: the model cannot be had.
+        StorageError: the system refuses (full disk, permission).
+        ConfigError: a name or a setting is outside its range.
+    """
+    paths = [Path(path) for path in corpora]
+    build = _Build(paths, Path(root), config or BuildConfig(), progress or (lambda *_: None), fs or FileSystem())
+    return build.run(name)
+
+
+@dataclass
+class _Build:
+    """One run; its fields are what the stages hand to each other."""
+
+    paths: list[Path]
+    root: Path
+    config: BuildConfig
+    progress: Progress
+    fs: FileSystem
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, name: str) -> BuildReport:
+        with self._stage("scan"):
+            scan = scan_corpora(self.paths)
+            scan.raise_problems()
+        with open_staging(self.fs, self.root, name) as staging:
+            with self._stage("export"):
+                encoder_folder = ensure_encoder(self.fs, self.root, self.config.model)
+                embedder = load_embedder(encoder_folder)
+            with self._stage("embed"):
+                n_keys, n_unindexed, vectors = self._write_and_embed(staging, scan, embedder)
+            with self._stage("index"):
+                index = self._index(staging, vectors)
+                del vectors
+            with self._stage("publish"):
+                encoder_name = read_spec(encoder_folder).name
+                manifest = self._manifest(staging, scan, embedder, index, encoder_name, (n_keys, n_unindexed))
+                identity, is_new = staging.publish(manifest)
+        folder = self.root / name / VERSIONS_DIR / identity
+        return BuildReport(identity, folder, is_new, manifest, scan.n_duplicates, scan.n_rejects, self.seconds)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self.progress(name, 0, 0)
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - began, 3)
+
+    def _write_and_embed(
+        self, staging: Staging, scan: CorpusScan, embedder: Embedder
+    ) -> tuple[int, int, np.memmap]:
+        dictionary = train_dictionary(scan.answer_samples) if self.config.compress else b""
+        codec = ValueCodec(dictionary) if self.config.compress else None
+        writer = VersionWriter(staging.folder, codec=codec, dictionary=dictionary)
+        n_rows, done = scan.n_variants + scan.n_guards, 0
+
+        def on_rows(n: int) -> None:
+            nonlocal done
+            done += n
+            self.progress("embed", done, n_rows)
+
+        scratch = staging.folder / _VECTORS_SCRATCH
+        try:
+            with EmbedPool(
+                embedder, scratch, n_rows=n_rows, n_workers=self.config.n_workers, on_rows=on_rows
+            ) as pool:
+                for first_row, texts in _batches(self._write_entries(writer, scan), self.config.batch_rows):
+                    pool.submit(first_row, texts)
+                probes = embedder.embed(PROBE_TEXTS)
+                n_keys = writer.finish(probes)
+                pool.drain()
+                vectors = pool.vectors
+        except OSError as error:
+            raise StorageError.from_os_error(staging.folder, error) from error
+        finally:
+            writer.close()
+        n_unindexed = int((~vectors.any(axis=1)).sum())
+        return n_keys, n_unindexed, vectors
+
+    def _write_entries(self, writer: VersionWriter, scan: CorpusScan) -> Iterator[str]:
+        """Write every entry; yield its indexed texts, row by row."""
+        namespaces = {name: i for i, name in enumerate(scan.namespaces)}
+        for number, entry in enumerate(read_again(self.paths, scan)):
+            answer = scan.answer_numbers[answer_digest(entry)]
+            if answer == writer.n_values:
+                writer.add_value(entry.answer, entry.answer_type)
+            writer.add_entry(
+                entry.id,
+                namespace=namespaces[entry.namespace],
+                answer=answer,
+                valid_until=entry.valid_until,
+                metadata_json=orjson.dumps(entry.metadata, option=orjson.OPT_SORT_KEYS),
+            )
+            for kind, text, key in _indexed_texts(entry, number, scan):
+                writer.add_variant(number, kind, text, key)
+                yield text
+
+    def _index(self, staging: Staging, vectors: np.memmap) -> BuiltIndex:
+        built = build_measured(vectors, self.config)
+        write_index(built.index, staging.folder / INDEX_FILE)
+        (staging.folder / _VECTORS_SCRATCH).unlink()
+        return built
+
+    def _manifest(
+        self,
+        staging: Staging,
+        scan: CorpusScan,
+        embedder: Embedder,
+        built: BuiltIndex,
+        encoder_name: str,
+        n_keys_unindexed: tuple[int, int],
+    ) -> Manifest:
+        frame, frame_sha256 = frame_of(staging.folder / INDEX_FILE)
+        n_keys, n_unindexed = n_keys_unindexed
+        return Manifest(
+            name=staging.name,
+            producer=f"semcache {__version__}",
+            seed=self.config.seed,
+            counts=Counts(
+                entries=scan.n_entries,
+                answers=len(scan.answer_numbers),
+                rows=scan.n_variants + scan.n_guards,
+                guards=scan.n_guards,
+                unindexed=n_unindexed,
+                keys=n_keys,
+            ),
+            namespaces=tuple(scan.namespaces),
+            licences=tuple(scan.licences),
+            corpora=tuple(scan.corpora),
+            compression="zstd" if self.config.compress else "none",
+            encoder=EncoderInfo(
+                fingerprint=embedder.fingerprint,
+                name=encoder_name,
+                dim=embedder.dim,
+                max_tokens=embedder.max_tokens,
+                probe_texts=PROBE_TEXTS,
+                probe_min_cosine=PROBE_MIN_COSINE,
+            ),
+            index=IndexInfo(
+                kind=built.kind,
+                effort=built.effort,
+                frame_bytes=frame.frame_bytes,
+                frame_sha256=frame_sha256,
+                recall_at_1=built.recall_at_1,
+                recall_at_10=built.recall_at_10,
+                recall_queries=built.n_queries,
+            ),
+            decision=DecisionInfo(
+                rule="threshold-margin",
+                threshold=self.config.threshold,
+                margin=self.config.margin,
+                n_neighbours=self.config.n_neighbours,
+            ),
+            files=version_files(staging.folder),
+        )
+
+
+def _indexed_texts(entry: Entry, number: int, scan: CorpusScan) -> Iterator[tuple[VariantKind, str, bytes]]:
+    """Yield the texts that this entry gets rows for, each once, with their exact keys."""
+    variants = ((VariantKind.QUERY, entry.query), *((VariantKind.PARAPHRASE, text) for text in entry.paraphrases))
+    seen: set[bytes] = set()
+    for kind, text in (*variants, *((VariantKind.GUARD, text) for text in entry.rejects)):
+        key = exact_key(normalise(text))
+        owner = scan.owner(entry.namespace, key)
+        if kind is VariantKind.GUARD:
+            is_mine = owner is None and scan.guard_owner(entry.namespace, key) == number
+        else:
+            is_mine = owner == number
+        if is_mine and key not in seen:
+            seen.add(key)
+            yield kind, text, key
+
+
+def _batches(texts: Iterator[str], size: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield runs of up to `size` texts with the row of the first."""
+    first_row, batch = 0, list[str]()
+    for text in texts:
+        batch.append(text)
+        if len(batch) >= size:
+            yield first_row, batch
+            first_row, batch = first_row + len(batch), []
+    if batch:
+        yield first_row, batch

@@ -1,0 +1,132 @@
+"""Verifies every byte of a bundle and everything that must agree between its files. Lists all problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from semcache.bundle import layout
+from semcache.bundle.locate import locate
+from semcache.bundle.reader import VersionReader, check_file, read_manifest
+from semcache.config import DEFAULT_ROOT, OpenConfig
+from semcache.core.manifest import Manifest
+from semcache.core.text import exact_key, normalise
+from semcache.embed.base import Embedder
+from semcache.embed.registry import load_embedder
+from semcache.errors import BundleCorruptError, SemcacheError
+from semcache.store.lmdb_values import verify_file
+from semcache.types import VariantKind
+
+T = TypeVar("T")
+
+_SELF_QUERIES = 64
+_MAX_LISTED = 20
+
+
+def check_bundle(bundle: str | Path, *, root: str | Path = DEFAULT_ROOT) -> list[str]:
+    """Check a bundle's live version and its encoder.
+
+    Digests of all files, pages of values.mdb, every record's checksum, counts, keys against texts, probes, and
+    that a sample of variants finds itself.
+
+    Returns:
+        The problems, each with its file; empty where there are none.
+
+    Raises:
+        BundleNotFoundError: there is no bundle to check.
+    """
+    location = locate(bundle, root=Path(root))
+    problems: list[str] = []
+    version = _try(problems, location.live_id)
+    if version is None:
+        return problems
+    folder = location.version_dir(version)
+    manifest = _try(problems, lambda: read_manifest(folder))
+    if manifest is None:
+        return problems
+    problems += _check_bytes(folder, manifest)
+    embedder = _try(
+        problems, lambda: load_embedder(layout.encoder_dir(location.root, manifest.encoder.fingerprint))
+    )
+    if problems:
+        return problems  # what follows would only repeat them, on bytes that are not to be trusted
+    reader = _try(problems, lambda: VersionReader(location, version, OpenConfig(verify="full")))
+    if reader is not None and embedder is not None:
+        problems += _check_records(reader)
+        problems += _check_vectors(reader, embedder)
+    return problems
+
+
+def _try(problems: list[str], step: Callable[[], T]) -> T | None:
+    """Run a step; note its error as a problem."""
+    try:
+        return step()
+    except SemcacheError as error:
+        problems.append(str(error))
+        return None
+
+
+def _check_bytes(folder: Path, manifest: Manifest) -> list[str]:
+    problems: list[str] = []
+    for name, expected in manifest.files.items():
+        _try(problems, lambda path=folder / name, info=expected: check_file(path, info, digest=True))
+    known = {layout.MANIFEST_FILE, *manifest.files}
+    problems += [f"{path}: not a file of this version" for path in sorted(folder.iterdir()) if path.name not in known]
+    values_path = folder / layout.VALUES_FILE
+    if not problems:
+        problems += [f"{values_path}: {problem}" for problem in verify_file(values_path)[:_MAX_LISTED]]
+    return problems
+
+
+def _check_records(reader: VersionReader) -> list[str]:
+    """Read every record once: its checksum, its form, and that rows, keys and texts agree."""
+    problems: list[str] = []
+    counts, path = reader.manifest.counts, reader.folder / layout.VALUES_FILE
+    found = reader.table_counts()
+    wanted = {
+        layout.KEYS_TABLE: counts.keys,
+        layout.VALUES_TABLE: counts.answers,
+        layout.ENTRIES_TABLE: counts.entries,
+        layout.VARIANTS_TABLE: counts.rows,
+    }
+    for table, n in wanted.items():
+        if found[table] != n:
+            problems.append(f"{path}: {table}: {found[table]} records, the manifest says {n}")
+    n_guards = int((reader.rows < 0).sum())
+    if n_guards != counts.guards:
+        problems.append(f"{reader.folder / layout.ROWS_FILE}: {n_guards} guards, the manifest says {counts.guards}")
+    for row in range(0 if problems else len(reader.rows)):
+        try:
+            neighbour = reader.neighbour(row, 1.0)
+            if neighbour.kind is not VariantKind.GUARD:
+                reader.fetch(row, int(reader.rows[row]))
+            if row not in reader.exact_rows(exact_key(normalise(neighbour.variant))):
+                raise BundleCorruptError(path, f"{layout.KEYS_TABLE}: no key leads to row {row}")
+        except SemcacheError as error:
+            problems.append(str(error))
+            if len(problems) >= _MAX_LISTED:
+                break
+    return problems
+
+
+def _check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
+    """Hold the encoder against the probes, and a sample of rows against their own texts."""
+    encoder, folder = reader.manifest.encoder, reader.folder
+    cosines = (embedder.embed(encoder.probe_texts) * reader.probes).sum(axis=1)
+    problems = [
+        f"{folder / layout.PROBES_FILE}: probe {i}: cosine {cosine:.5f} to what the encoder gives here, "
+        f"allowed at least {encoder.probe_min_cosine}"
+        for i, cosine in enumerate(cosines)
+        if cosine < encoder.probe_min_cosine
+    ]
+    sample = np.linspace(0, len(reader.rows) - 1, min(_SELF_QUERIES, len(reader.rows)), dtype=np.int64)
+    texts = [reader.neighbour(int(row), 1.0).variant for row in sample]
+    vectors = embedder.embed(texts)
+    scores, _ = reader.index.search(vectors, 1)
+    for text, vector, score in zip(texts, vectors, scores[:, 0], strict=True):
+        if vector.any() and score < encoder.probe_min_cosine:
+            problems.append(f"{folder / layout.INDEX_FILE}: {text[:60]!r} does not find itself (score {score:.4f})")
+    return problems[:_MAX_LISTED]

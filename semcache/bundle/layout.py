@@ -1,0 +1,70 @@
+"""Names and numbers that reach the disk. Changing any of them changes the format (FORMAT.md)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+CURRENT_FILE = "CURRENT"
+LOCK_FILE = "build.lock"
+VERSIONS_DIR = "versions"
+ENCODERS_DIR = "encoders"
+SOURCES_DIR = "sources"
+STAGING_PREFIX = ".staging-"
+
+MANIFEST_FILE = "manifest.json"
+INDEX_FILE = "index.faiss"
+VALUES_FILE = "values.mdb"
+ROWS_FILE = "rows.npy"
+ENTRIES_FILE = "entries.npy"
+PROBES_FILE = "probes.npy"
+VERSION_FILES = (INDEX_FILE, VALUES_FILE, ROWS_FILE, ENTRIES_FILE, PROBES_FILE)
+"""Every file of a version but manifest.json, which lists them."""
+
+KEYS_TABLE = "keys"
+VALUES_TABLE = "values"
+ENTRIES_TABLE = "entries"
+VARIANTS_TABLE = "variants"
+META_TABLE = "meta"
+TABLES = (KEYS_TABLE, VALUES_TABLE, ENTRIES_TABLE, VARIANTS_TABLE, META_TABLE)
+DICTIONARY_KEY = b"dictionary"
+
+ROW_DTYPE = np.dtype("<i4")
+"""rows.npy: the entry a row belongs to; for a guard ~entry, which is negative."""
+ENTRY_DTYPE = np.dtype([("namespace", "<i4"), ("answer", "<i4"), ("valid_until", "<i8")])
+"""entries.npy: number of the namespace, number of the answer, Unix seconds (NEVER: no end)."""
+NEVER = 2**63 - 1
+
+PROBE_TEXTS = (
+    "how do I add user login to my app?",
+    "Create an API endpoint that returns all orders of a customer.",
+    "pls disable the 2nd e-mail notif, NOT the first one!!",
+    "find . -name '*.py' -mtime -7 | xargs wc -l",
+    "df.groupby('city')['price'].mean()",
+    "PostgreSQL 15 to 16 upgrade",
+    "\u00bfC\u00f3mo a\u00f1ado una base de datos? \u2014 na\u00efve caf\u00e9 \u65e5\u672c\u8a9e",
+    "spec plan tasks implement",
+)
+PROBE_MIN_COSINE = 0.999
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a bundle or a namespace may be called."""
+RESERVED_NAMES = (ENCODERS_DIR,)
+_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
+
+
+def is_version_id(text: str) -> bool:
+    """Say whether a text has the form of a version id."""
+    return _ID_PATTERN.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Say whether a bundle may be called this."""
+    return NAME_PATTERN.fullmatch(text) is not None and text not in RESERVED_NAMES
+
+
+def encoder_dir(root: Path, fingerprint: str) -> Path:
+    """Return the folder of an encoder that the bundles of a root share."""
+    return root / ENCODERS_DIR / fingerprint

@@ -1,0 +1,237 @@
+"""Opens one version of a bundle: maps its files after checking them in a fixed order (FORMAT.md, "Reading")."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semcache.bundle import layout
+from semcache.bundle.locate import BundleLocation
+from semcache.bundle.records import RecordError, number_key, unpack_entry, unpack_rows, unpack_value, unpack_variant
+from semcache.bundle.writer import file_info
+from semcache.config import OpenConfig
+from semcache.core.fields import FieldError
+from semcache.core.manifest import FileInfo, Manifest, NewerFormatError, parse_manifest, version_id
+from semcache.core.vectors import FloatRows
+from semcache.errors import BundleCorruptError, BundleFormatError, BundleNotFoundError, StorageError
+from semcache.store.codec import CodecError, ValueCodec
+from semcache.store.faiss_index import MappedIndex, SearchFilter
+from semcache.store.lmdb_values import TableReader
+from semcache.store.mapping import read_ahead
+from semcache.types import Neighbour, VariantKind
+
+_ARRAY_FILES = (layout.ROWS_FILE, layout.ENTRIES_FILE, layout.PROBES_FILE)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a version and hold it against the folder's name.
+
+    Raises:
+        BundleNotFoundError: there is no such version.
+        BundleFormatError: it is of a newer format.
+        BundleCorruptError: it is not the manifest that was written.
+        StorageError: it cannot be read.
+    """
+    path = folder / layout.MANIFEST_FILE
+    try:
+        raw = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleNotFoundError(path, "missing: this version is not here; build the bundle again") from error
+    except OSError as error:
+        raise StorageError.from_os_error(path, error) from error
+    if version_id(raw) != folder.name:
+        raise BundleCorruptError(path, "is not the manifest that was written (its sha256 differs from the folder's name)")
+    try:
+        manifest = parse_manifest(raw)
+    except NewerFormatError as error:
+        raise BundleFormatError(path, str(error)) from error
+    except FieldError as error:
+        raise BundleCorruptError(path, str(error)) from error
+    if set(manifest.files) != set(layout.VERSION_FILES):
+        raise BundleCorruptError(path, f"files: found {sorted(manifest.files)}, allowed {sorted(layout.VERSION_FILES)}")
+    return manifest
+
+
+def check_file(path: Path, expected: FileInfo, *, digest: bool) -> None:
+    """Hold a file's size, and its digest where asked, against the manifest.
+
+    Raises:
+        BundleCorruptError: they differ.
+        StorageError: it cannot be read.
+    """
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes != expected.size_bytes:
+            raise BundleCorruptError(path, f"has {size_bytes} bytes, the manifest says {expected.size_bytes}")
+        if digest and file_info(path) != expected:
+            raise BundleCorruptError(path, "is not the file that was written (sha256 differs from the manifest's)")
+    except FileNotFoundError as error:
+        raise BundleCorruptError(path, "missing, the manifest lists it") from error
+    except OSError as error:
+        raise StorageError.from_os_error(path, error) from error
+
+
+class VersionReader:
+    """One version of a bundle, mapped. Safe to share between threads; not across fork.
+
+    Attributes:
+        id, folder, manifest: which version it is.
+        root: holds the encoders.
+        index: the vectors.
+        rows: (n_rows,) int32, the entry of each row; ~entry for a guard.
+        probes: (n, dim) float32, what the encoder must give for the manifest's probe texts.
+    """
+
+    def __init__(self, location: BundleLocation, version: str, config: OpenConfig) -> None:
+        """Open a version.
+
+        Raises:
+            BundleError: it is missing, damaged, or of a newer format.
+            StorageError: the system refuses.
+        """
+        self.id, self.root, self.folder = version, location.root, location.version_dir(version)
+        self.manifest = read_manifest(self.folder)
+        for name, expected in self.manifest.files.items():
+            digest = config.verify == "full" or name in _ARRAY_FILES
+            check_file(self.folder / name, expected, digest=digest)
+        self._load_arrays()
+        self.index = MappedIndex(
+            self.folder / layout.INDEX_FILE,
+            frame_sha256=self.manifest.index.frame_sha256,
+            effort=self.manifest.index.effort,
+            prefault_pages=config.prefault,
+        )
+        if (self.index.n_rows, self.index.dim) != (self.manifest.counts.rows, self.manifest.encoder.dim):
+            found = f"{self.index.n_rows} rows of {self.index.dim}"
+            raise BundleCorruptError(self.folder / layout.INDEX_FILE, f"has {found}, the manifest says otherwise")
+        self._open_tables(prefault=config.prefault)
+        self._namespace_numbers = {name: i for i, name in enumerate(self.manifest.namespaces)}
+        self._filters: dict[int, tuple[SearchFilter, int]] = {}
+
+    def _load_arrays(self) -> None:
+        counts, dim = self.manifest.counts, self.manifest.encoder.dim
+        self.rows = self._load(layout.ROWS_FILE, layout.ROW_DTYPE, (counts.rows,))
+        entries = self._load(layout.ENTRIES_FILE, layout.ENTRY_DTYPE, (counts.entries,))
+        n_probes = len(self.manifest.encoder.probe_texts)
+        self.probes: FloatRows = self._load(layout.PROBES_FILE, np.dtype("<f4"), (n_probes, dim))
+        self._entry_namespaces, self._entry_answers = entries["namespace"], entries["answer"]
+        self._entry_valid_until = entries["valid_until"]
+        self._within(layout.ROWS_FILE, self.rows, -counts.entries, counts.entries)
+        self._within(layout.ENTRIES_FILE, self._entry_namespaces, 0, len(self.manifest.namespaces))
+        self._within(layout.ENTRIES_FILE, self._entry_answers, 0, counts.answers)
+
+    def _load(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+        path = self.folder / name
+        try:
+            values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (ValueError, OSError, EOFError) as error:
+            raise BundleCorruptError(path, f"not a NumPy array: {error}") from error
+        if values.dtype != dtype or values.shape != shape:
+            raise BundleCorruptError(path, f"holds {values.shape} of {values.dtype}, allowed {shape} of {dtype}")
+        return values
+
+    def _within(self, name: str, values: npt.NDArray[np.int32], low: int, high: int) -> None:
+        if values.size and not (low <= values.min() and values.max() < high):
+            raise BundleCorruptError(self.folder / name, f"holds a number outside {low} to {high - 1}")
+
+    def _open_tables(self, *, prefault: bool) -> None:
+        path = self.folder / layout.VALUES_FILE
+        if prefault:
+            read_ahead(path)
+        self._tables = TableReader(path, layout.TABLES)
+        dictionary = self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY)
+        self._codec = ValueCodec(bytes(dictionary) if dictionary else b"")
+
+    def namespace_number(self, namespace: str) -> int | None:
+        """Return the number of a namespace, or None where the bundle has none of that name."""
+        return self._namespace_numbers.get(namespace)
+
+    def within(self, namespace: int | None) -> tuple[SearchFilter | None, int]:
+        """Return the filter of a namespace (None: everything) and how many rows pass it."""
+        if namespace is None or len(self.manifest.namespaces) == 1:
+            return None, len(self.rows)
+        if namespace not in self._filters:
+            mask = self._entry_namespaces[self.owners(self.rows)] == namespace
+            self._filters[namespace] = SearchFilter(np.packbits(mask, bitorder="little")), int(mask.sum())
+        return self._filters[namespace]
+
+    @staticmethod
+    def owners(rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the entry behind each value of `rows`, whether variant or guard."""
+        return np.where(rows_entry < 0, ~rows_entry, rows_entry)
+
+    def answers(self, rows_entry: npt.NDArray[np.int32], *, guard: int) -> npt.NDArray[np.int32]:
+        """Return the answer number behind each value of `rows`; `guard` where there is none."""
+        answers: npt.NDArray[np.int32] = np.where(rows_entry < 0, guard, self._entry_answers[self.owners(rows_entry)])
+        return answers
+
+    def answer_of(self, entry: int) -> int:
+        """Return the answer number of an entry."""
+        return int(self._entry_answers[entry])
+
+    def namespace_of(self, entry: int) -> str:
+        """Return the namespace of an entry."""
+        return self.manifest.namespaces[self._entry_namespaces[entry]]
+
+    def valid_until(self, entry: int) -> int:
+        """Return the Unix second after which an entry misses."""
+        return int(self._entry_valid_until[entry])
+
+    def exact_rows(self, key: bytes) -> tuple[int, ...]:
+        """Return the rows under an exact key; empty where there are none."""
+        payload = self._tables.get(layout.KEYS_TABLE, key)
+        if payload is None:
+            return ()
+        try:
+            rows = unpack_rows(payload)
+        except RecordError as error:
+            raise self._corrupt(error) from error
+        if max(rows) >= len(self.rows):
+            raise self._corrupt(f"key {key.hex()} names row {max(rows)} of {len(self.rows)}")
+        return rows
+
+    def table_counts(self) -> dict[str, int]:
+        """Return the number of records of each table."""
+        return {table: self._tables.count(table) for table in layout.TABLES}
+
+    def fetch(self, row: int, entry: int) -> tuple[str, bytes, str, memoryview, str]:
+        """Return what a hit needs, in one read.
+
+        Returns:
+            entry id, metadata as JSON, the row's text, the answer's bytes, and their type.
+        """
+        payloads = self._tables.get_all(
+            (
+                (layout.ENTRIES_TABLE, number_key(entry)),
+                (layout.VARIANTS_TABLE, number_key(row)),
+                (layout.VALUES_TABLE, number_key(self.answer_of(entry))),
+            )
+        )
+        try:
+            entry_id, metadata = unpack_entry(payloads[0])
+            _, text = unpack_variant(payloads[1])
+            stored = unpack_value(payloads[2])
+            content = memoryview(self._codec.decompress(stored.content)) if stored.is_compressed else stored.content
+        except (RecordError, CodecError, UnicodeDecodeError) as error:
+            raise self._corrupt(error) from error
+        return entry_id, metadata, text, content, stored.value_type
+
+    def neighbour(self, row: int, score: float) -> Neighbour:
+        """Return a row as a neighbour of some query."""
+        entry = int(self.rows[row])
+        owner = ~entry if entry < 0 else entry
+        tables = ((layout.ENTRIES_TABLE, number_key(owner)), (layout.VARIANTS_TABLE, number_key(row)))
+        payloads = self._tables.get_all(tables)
+        try:
+            entry_id, _ = unpack_entry(payloads[0])
+            kind, text = unpack_variant(payloads[1])
+        except (RecordError, UnicodeDecodeError) as error:
+            raise self._corrupt(error) from error
+        if (kind is VariantKind.GUARD) != (entry < 0):
+            raise self._corrupt(f"row {row} is a guard in one file and not in the other")
+        return Neighbour(row, score, entry_id, kind, text, self.namespace_of(owner))
+
+    def _corrupt(self, reason: object) -> BundleCorruptError:
+        return BundleCorruptError(self.folder / layout.VALUES_FILE, str(reason))

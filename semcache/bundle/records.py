@@ -1,0 +1,93 @@
+"""Payloads of the records in values.mdb, both directions. Constants here reach the disk (FORMAT.md)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from semcache.types import VariantKind
+
+_NUMBER = struct.Struct(">I")
+_VALUE_HEAD = struct.Struct("<BBH")
+_RAW, _ZSTD = 0, 1
+_VALUE_TYPES: tuple[Literal["text", "json"], ...] = ("text", "json")
+_VARIANT_KINDS = (VariantKind.QUERY, VariantKind.PARAPHRASE, VariantKind.GUARD)
+
+
+class RecordError(ValueError):
+    """A payload has a form that no writer of this format gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A value as it is stored: its bytes (compressed or not) and their type."""
+
+    content: memoryview
+    is_compressed: bool
+    value_type: Literal["text", "json"]
+
+
+def number_key(number: int) -> bytes:
+    """Return the key of an entry, an answer or a row: 4 bytes, big-endian, so that they sort by number."""
+    return _NUMBER.pack(number)
+
+
+def pack_rows(rows: Iterable[int]) -> bytes:
+    """Pack the rows under an exact key: 4 bytes each, little-endian."""
+    numbers = list(rows)
+    return struct.pack(f"<{len(numbers)}I", *numbers)
+
+
+def unpack_rows(payload: memoryview) -> tuple[int, ...]:
+    """Read what `pack_rows` wrote."""
+    if not payload or len(payload) % 4:
+        msg = f"{len(payload)} bytes of rows"
+        raise RecordError(msg)
+    return struct.unpack(f"<{len(payload) // 4}I", payload)
+
+
+def pack_value(content: bytes, *, is_compressed: bool, value_type: Literal["text", "json"]) -> bytes:
+    """Pack a value: codec (1 byte), type (1), zero (2), then its bytes."""
+    head = _VALUE_HEAD.pack(_ZSTD if is_compressed else _RAW, _VALUE_TYPES.index(value_type), 0)
+    return head + content
+
+
+def unpack_value(payload: memoryview) -> StoredValue:
+    """Read what `pack_value` wrote, without a copy."""
+    if len(payload) < _VALUE_HEAD.size:
+        msg = f"{len(payload)} bytes of value"
+        raise RecordError(msg)
+    codec, value_type, zero = _VALUE_HEAD.unpack_from(payload)
+    if codec not in (_RAW, _ZSTD) or value_type >= len(_VALUE_TYPES) or zero:
+        msg = f"value head {codec}, {value_type}, {zero}"
+        raise RecordError(msg)
+    return StoredValue(payload[_VALUE_HEAD.size :], codec == _ZSTD, _VALUE_TYPES[value_type])
+
+
+def pack_entry(entry_id: str, metadata_json: bytes) -> bytes:
+    """Pack an entry: its id, a zero byte, its metadata as JSON."""
+    return entry_id.encode("utf-8") + b"\0" + metadata_json
+
+
+def unpack_entry(payload: memoryview) -> tuple[str, bytes]:
+    """Read what `pack_entry` wrote."""
+    entry_id, separator, metadata = bytes(payload).partition(b"\0")
+    if not separator:
+        msg = "entry without metadata"
+        raise RecordError(msg)
+    return entry_id.decode("utf-8"), metadata
+
+
+def pack_variant(kind: VariantKind, text: str) -> bytes:
+    """Pack an indexed text: its kind (1 byte), then UTF-8."""
+    return bytes((_VARIANT_KINDS.index(kind),)) + text.encode("utf-8")
+
+
+def unpack_variant(payload: memoryview) -> tuple[VariantKind, str]:
+    """Read what `pack_variant` wrote."""
+    if not payload or payload[0] >= len(_VARIANT_KINDS):
+        msg = f"variant of kind {payload[:1].hex()}"
+        raise RecordError(msg)
+    return _VARIANT_KINDS[payload[0]], str(payload[1:], "utf-8")

@@ -1,0 +1,59 @@
+"""The `semcache` program: its commands, and what happens when one fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from semcache import __version__
+from semcache.cli import build, bundle, corpus, lookup
+from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
+from semcache.errors import SemcacheError
+
+app = typer.Typer(
+    name="semcache",
+    help="A semantic cache for LLM calls, built before the first query.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("build")(build.build)
+app.command("lookup")(lookup.lookup)
+app.command("search")(lookup.search)
+app.command("explain")(lookup.explain)
+app.command("info")(bundle.info)
+app.command("check")(bundle.check)
+app.add_typer(corpus.app, name="corpus", help="Check and measure corpus files.")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"semcache {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the program. Known errors are one line and exit code 1; unknown ones keep their traceback."""
+    try:
+        app(standalone_mode=True)
+    except SemcacheError as error:
+        report(error)
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; nothing was changed", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)

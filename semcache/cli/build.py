@@ -1,0 +1,102 @@
+"""`semcache build`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from semcache.build.pipeline import BuildReport, Progress, build_bundle
+from semcache.cli.output import print_json
+from semcache.settings import resolve_build, resolve_root
+
+
+class Index(StrEnum):
+    """Kinds of index that can be asked for."""
+
+    AUTO = "auto"
+    FLAT = "flat"
+    IVF = "ivf"
+    HNSW = "hnsw"
+
+
+def build(
+    corpora: Annotated[list[Path], typer.Argument(metavar="CORPUS...", help="Corpus files (JSONL).")],
+    name: Annotated[str, typer.Option(help="Name of the bundle.")],
+    root: Annotated[Path | None, typer.Option(help="Folder of bundles. [default: indexes]")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model name, folder, or package:NAME. [default: all-MiniLM-L6-v2]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random choice. [default: 0]")] = None,
+    index: Annotated[Index | None, typer.Option(help="Kind of index. [default: auto]")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Least score of a semantic hit. [default: 0.8]")] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="Least distance to the best different answer. [default: 0.05]")
+    ] = None,
+    min_recall_at_1: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.99]")] = None,
+    min_recall_at_10: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.98]")] = None,
+    n_workers: Annotated[int | None, typer.Option("--workers", help="Embedding threads. [default: one a core]")] = None,
+    compress: Annotated[bool, typer.Option("--compress", help="Compress values: smaller, not zero-copy.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Build a bundle from corpus files and make it the live version."""
+    config = resolve_build(
+        {
+            "model": model,
+            "seed": seed,
+            "index": None if index is None else index.value,
+            "threshold": threshold,
+            "margin": margin,
+            "min_recall_at_1": min_recall_at_1,
+            "min_recall_at_10": min_recall_at_10,
+            "n_workers": n_workers,
+            "compress": compress or None,
+        }
+    )
+    with _progress_bar() as progress:
+        report = build_bundle(corpora, name=name, root=resolve_root(root), config=config, progress=progress)
+    _print_report(report, as_json=as_json)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Progress]:
+    """Show stages and embedded rows on stderr; silent when it is not a terminal."""
+    with tqdm(unit=" texts", disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bar.set_description_str(f"{stage:<8}", refresh=False)
+            if total:
+                bar.total, bar.n = total, done
+            bar.refresh()
+
+        yield progress
+
+
+def _print_report(report: BuildReport, *, as_json: bool) -> None:
+    counts, index = report.manifest.counts, report.manifest.index
+    if as_json:
+        print_json(
+            {
+                "id": report.id,
+                "path": str(report.path),
+                "is_new": report.is_new,
+                "n_duplicates": report.n_duplicates,
+                "n_rejects": report.n_rejects,
+                "seconds": report.seconds,
+                "counts": {name: getattr(counts, name) for name in type(counts).__dataclass_fields__},
+                "index": {name: getattr(index, name) for name in type(index).__dataclass_fields__},
+            }
+        )
+        return
+    state = "built" if report.is_new else "unchanged"
+    typer.secho(f"{state}  {report.manifest.name}  {report.id}", fg="green", bold=True)
+    typer.echo(f"       {counts.entries:,} entries, {counts.rows:,} rows ({counts.guards:,} guards), {report.path}")
+    typer.echo(f"       {index.kind} index, recall@1 {index.recall_at_1:.4f}, recall@10 {index.recall_at_10:.4f}")
+    if counts.unindexed:
+        typer.echo(f"       {counts.unindexed:,} texts are too long for the encoder: exact hits only")
+    typer.echo("       " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))

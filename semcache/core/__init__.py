@@ -1,0 +1,1 @@
+"""Pure rules: values in, values out. No files, no clock, no environment, no unseeded randomness."""

@@ -1,0 +1,237 @@
+"""The manifest: what a bundle is, as a frozen value, and its one canonical spelling in bytes.
+
+The version id is a digest of these bytes, so two manifests that differ are two versions.
+Source: FORMAT.md, "manifest.json".
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Literal
+
+from semcache.core.fields import FieldError, Fields
+
+FORMAT_NAME = "semcache-bundle"
+FORMAT_VERSION = 1
+ID_CHARS = 32
+
+
+class NewerFormatError(FieldError):
+    """The manifest declares a format version that this reader does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file of the bundle: size_bytes, and sha256 as 64 hex digits."""
+
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a bundle holds. `rows` includes `guards` and the `unindexed` rows (too long for the encoder)."""
+
+    entries: int
+    answers: int
+    rows: int
+    guards: int
+    unindexed: int
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusInfo:
+    """A corpus file that went in."""
+
+    file: str
+    sha256: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderInfo:
+    """The encoder whose vectors the index holds.
+
+    Attributes:
+        fingerprint: digest of everything that changes its output; names its folder.
+        name: for a person.
+        dim: length of a vector.
+        max_tokens: longer texts are never embedded.
+        probe_texts: texts whose vectors are in probes.npy.
+        probe_min_cosine: what the encoder must reach on each of them where the bundle is opened.
+    """
+
+    fingerprint: str
+    name: str
+    dim: int
+    max_tokens: int
+    probe_texts: tuple[str, ...]
+    probe_min_cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """The vector index.
+
+    Attributes:
+        kind: flat is exact, the others are approximate.
+        effort: nprobe of ivf, efSearch of hnsw, 0 for flat.
+        frame_bytes: length of the part of index.faiss that is parsed; the rest is codes, used in place.
+        frame_sha256: its digest, checked at every open.
+        recall_at_1, recall_at_10: measured against exact search, 0 to 1.
+        recall_queries: on how many rows, each without itself.
+    """
+
+    kind: Literal["flat", "ivf", "hnsw"]
+    effort: int
+    frame_bytes: int
+    frame_sha256: str
+    recall_at_1: float
+    recall_at_10: float
+    recall_queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInfo:
+    """The rule of core/decide.py and its numbers."""
+
+    rule: Literal["threshold-margin"]
+    threshold: float
+    margin: float
+    n_neighbours: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything needed to open a bundle and to say what it is.
+
+    Attributes:
+        name: the bundle's name.
+        producer: the program that wrote it.
+        seed: of every random choice.
+        namespaces: in the order of their numbers in entries.npy.
+        licences: every licence that a corpus entry states, sorted.
+        compression: of values: "none", or "zstd" with the dictionary in values.mdb.
+        files: every file of the version but manifest.json.
+    """
+
+    name: str
+    producer: str
+    seed: int
+    counts: Counts
+    namespaces: tuple[str, ...]
+    licences: tuple[str, ...]
+    corpora: tuple[CorpusInfo, ...]
+    compression: Literal["none", "zstd"]
+    encoder: EncoderInfo
+    index: IndexInfo
+    decision: DecisionInfo
+    files: dict[str, FileInfo]
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes: sorted keys, two-space indent, ASCII, one final line feed."""
+        document = {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **asdict(self)}
+        return (json.dumps(document, sort_keys=True, indent=2, ensure_ascii=True) + "\n").encode("ascii")
+
+
+def version_id(manifest_bytes: bytes) -> str:
+    """Return the id of the version with this manifest: the first 32 hex digits of its sha256."""
+    return sha256(manifest_bytes).hexdigest()[:ID_CHARS]
+
+
+def parse_manifest(raw: bytes) -> Manifest:
+    """Read a manifest, strictly: every field present, of its type, none unknown.
+
+    Raises:
+        NewerFormatError: the format version is higher than this reader's.
+        FieldError: anything else is wrong; says which field.
+    """
+    take = Fields.parse(raw)
+    take.one_of("format", FORMAT_NAME)
+    version = take.count("format_version")
+    if version > FORMAT_VERSION:
+        msg = f"format_version: found {version}, this program reads up to {FORMAT_VERSION}; upgrade semcache"
+        raise NewerFormatError(msg)
+    manifest = Manifest(
+        name=take.text("name"),
+        producer=take.text("producer"),
+        seed=take.count("seed"),
+        counts=_counts(take.fields("counts")),
+        namespaces=take.texts("namespaces"),
+        licences=take.texts("licences"),
+        corpora=tuple(_corpus(f) for f in take.list_of_fields("corpora")),
+        compression=take.one_of("compression", "none", "zstd"),
+        encoder=_encoder(take.fields("encoder")),
+        index=_index(take.fields("index")),
+        decision=_decision(take.fields("decision")),
+        files=_files(take.fields("files")),
+    )
+    take.nothing_left()
+    return manifest
+
+
+def _counts(take: Fields) -> Counts:
+    names = ("entries", "answers", "rows", "guards", "unindexed", "keys")
+    counts = Counts(**{name: take.count(name) for name in names})
+    take.nothing_left()
+    return counts
+
+
+def _corpus(take: Fields) -> CorpusInfo:
+    corpus = CorpusInfo(file=take.text("file"), sha256=take.hex("sha256", 64), entries=take.count("entries"))
+    take.nothing_left()
+    return corpus
+
+
+def _encoder(take: Fields) -> EncoderInfo:
+    encoder = EncoderInfo(
+        fingerprint=take.hex("fingerprint", ID_CHARS),
+        name=take.text("name"),
+        dim=take.count("dim"),
+        max_tokens=take.count("max_tokens"),
+        probe_texts=take.texts("probe_texts"),
+        probe_min_cosine=take.share("probe_min_cosine"),
+    )
+    take.nothing_left()
+    return encoder
+
+
+def _index(take: Fields) -> IndexInfo:
+    index = IndexInfo(
+        kind=take.one_of("kind", "flat", "ivf", "hnsw"),
+        effort=take.count("effort"),
+        frame_bytes=take.count("frame_bytes"),
+        frame_sha256=take.hex("frame_sha256", 64),
+        recall_at_1=take.share("recall_at_1"),
+        recall_at_10=take.share("recall_at_10"),
+        recall_queries=take.count("recall_queries"),
+    )
+    take.nothing_left()
+    return index
+
+
+def _decision(take: Fields) -> DecisionInfo:
+    decision = DecisionInfo(
+        rule=take.one_of("rule", "threshold-margin"),
+        threshold=take.share("threshold"),
+        margin=take.share("margin"),
+        n_neighbours=take.count("n_neighbours"),
+    )
+    take.nothing_left()
+    return decision
+
+
+def _files(take: Fields) -> dict[str, FileInfo]:
+    files = {}
+    for name in take.names():
+        if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
+            msg = f"files: {name!r} is not a plain file name"
+            raise FieldError(msg)
+        fields = take.fields(name)
+        files[name] = FileInfo(size_bytes=fields.count("size_bytes"), sha256=fields.hex("sha256", 64))
+        fields.nothing_left()
+    return files
+

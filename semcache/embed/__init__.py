@@ -1,0 +1,1 @@
+"""Text to unit vectors. One foreign library a file; which one is used is written in the encoder's folder."""

@@ -1,0 +1,169 @@
+"""Every error that semcache raises on purpose.
+
+    SemcacheError
+    |-- ConfigError            an argument, a flag or a setting is outside its range
+    |-- MissingExtraError      an optional dependency is not installed; holds the pip line
+    |-- CorpusError            corpus files have problems; holds all of them
+    |-- BuildError             a build could not finish; the live version is untouched
+    |   |-- BuildLockedError       another process builds the same name
+    |   `-- RecallError            the index finds too few of the exact neighbours
+    |-- StorageError           the operating system refused: full disk, permission, ...
+    |-- BundleError            a bundle cannot be served
+    |   |-- BundleNotFoundError    there is none at this place
+    |   |-- BundleFormatError      it was written by a newer (or unknown) format
+    |   `-- BundleCorruptError     its bytes are not the ones that were written
+    |-- EncoderError           an encoder cannot be loaded or exported
+    |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
+    `-- CacheUnusableError     this cache object can no longer be asked
+        |-- CacheClosedError       after close()
+        `-- CacheForkedError       in a child process, after fork()
+
+A miss is not an error: `Cache.lookup` returns `Miss`. Each message says what, where, what was found and
+what is allowed, and what to do next. Errors of other libraries never leave the file that calls them.
+"""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+
+class SemcacheError(Exception):
+    """Base of every error that semcache raises on purpose."""
+
+
+class ConfigError(SemcacheError, ValueError):
+    """An argument, a flag or a setting is outside its range."""
+
+
+class MissingExtraError(SemcacheError, ImportError):
+    """An optional dependency is not installed.
+
+    Attributes:
+        pip_line: the exact command that installs what is missing.
+    """
+
+    def __init__(self, what: str, *, extra: str) -> None:
+        self.pip_line = f'pip install "semcache[{extra}]"'
+        super().__init__(f"{what} needs an extra that is not installed; install it with: {self.pip_line}")
+
+
+class CorpusError(SemcacheError):
+    """Corpus files have problems.
+
+    Attributes:
+        problems: one `file:line: field: what was found, what is allowed` each, in file order.
+        n_problems: how many there are; `problems` stops at a bound, this does not.
+    """
+
+    def __init__(self, problems: list[str], *, n_problems: int | None = None) -> None:
+        self.problems = problems
+        self.n_problems = len(problems) if n_problems is None else n_problems
+        more = self.n_problems - len(problems)
+        tail = [f"... and {more} more"] if more else []
+        super().__init__("\n".join([*problems, *tail]))
+
+
+class BuildError(SemcacheError):
+    """A build could not finish; the version that was live still is."""
+
+
+class BuildLockedError(BuildError):
+    """Another process builds the same name."""
+
+    def __init__(self, lock_path: Path) -> None:
+        self.path = lock_path
+        super().__init__(f"{lock_path}: another build of this name is running; wait for it to end")
+
+
+class RecallError(BuildError):
+    """The index finds too few of the exact neighbours.
+
+    Attributes:
+        at_1, at_10: measured recall, 0 to 1.
+        min_at_1, min_at_10: what the build asked for.
+    """
+
+    def __init__(self, *, at_1: float, at_10: float, min_at_1: float, min_at_10: float) -> None:
+        self.at_1, self.at_10, self.min_at_1, self.min_at_10 = at_1, at_10, min_at_1, min_at_10
+        super().__init__(
+            f"index recall@1 {at_1:.4f} and recall@10 {at_10:.4f}, asked for at least {min_at_1} and {min_at_10}; "
+            "build with --index flat (exact), or lower --min-recall-at-1 / --min-recall-at-10"
+        )
+
+
+class StorageError(SemcacheError):
+    """The operating system refused to read or write.
+
+    Attributes:
+        path: the file or folder.
+        errno: the system's error number, or None.
+    """
+
+    def __init__(self, path: Path | str, reason: str, *, number: int | None = None) -> None:
+        self.path, self.errno = Path(path), number
+        super().__init__(f"{path}: {reason}")
+
+    @classmethod
+    def from_os_error(cls, path: Path | str, error: OSError) -> StorageError:
+        """Translate an OSError, with the next step for the ones a person can mend."""
+        hints = {
+            errno.ENOSPC: "free some space and run the command again; the live version is untouched",
+            errno.EDQUOT: "the disk quota is used up; the live version is untouched",
+            errno.EACCES: "check the owner and the permissions of this folder",
+            errno.EPERM: "check the owner and the permissions of this folder",
+            errno.EROFS: "this file system is read-only; choose another --root",
+        }
+        reason = error.strerror or str(error)
+        hint = hints.get(error.errno or 0)
+        return cls(path, f"{reason}; {hint}" if hint else reason, number=error.errno)
+
+
+class BundleError(SemcacheError):
+    """A bundle cannot be served.
+
+    Attributes:
+        path: the file or folder at fault.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: {reason}")
+
+
+class BundleNotFoundError(BundleError):
+    """There is no bundle at this place."""
+
+
+class BundleFormatError(BundleError):
+    """The bundle was written by a newer, or an unknown, format."""
+
+
+class BundleCorruptError(BundleError):
+    """The bytes of a bundle are not the ones that were written."""
+
+
+class EncoderError(SemcacheError):
+    """An encoder cannot be loaded or exported."""
+
+
+class EncoderMismatchError(EncoderError):
+    """The encoder does not give the vectors that the bundle was built with."""
+
+
+class CacheUnusableError(SemcacheError, RuntimeError):
+    """This cache object can no longer be asked."""
+
+
+class CacheClosedError(CacheUnusableError):
+    """The cache was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("this cache is closed; open it again with Cache.open(...)")
+
+
+class CacheForkedError(CacheUnusableError):
+    """The cache was opened before fork() and is used in the child."""
+
+    def __init__(self) -> None:
+        super().__init__("this cache was opened before fork(); open it in the child process with Cache.open(...)")

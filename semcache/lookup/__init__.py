@@ -1,0 +1,1 @@
+"""Asking a bundle: open, look up, explain. Never imports the build side."""

@@ -1,0 +1,253 @@
+"""The public face of a bundle: open, look up, refresh, close.
+
+Readers are never stopped: each call takes the current version once and keeps it until it returns, so refresh()
+and close() only let go of it. What a caller still holds (a value) keeps its own map alive.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+
+from semcache.bundle.locate import BundleLocation, locate
+from semcache.bundle.reader import VersionReader
+from semcache.config import DEFAULT_ROOT, OpenConfig
+from semcache.core.manifest import Manifest
+from semcache.core.vectors import FloatRows
+from semcache.errors import BundleNotFoundError, CacheClosedError, CacheForkedError, ConfigError
+from semcache.lookup.explain import explain
+from semcache.lookup.version import Version
+from semcache.types import Explanation, Neighbour, Result
+
+_MAX_K = 65_536
+_OPEN_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInfo:
+    """What is open.
+
+    Attributes:
+        path: the version's folder.
+        id: the version.
+        size_bytes: of its files; the encoder is beside them.
+        manifest: everything it says of itself.
+    """
+
+    path: Path
+    id: str
+    size_bytes: int
+    manifest: Manifest
+
+
+class Cache:
+    """A bundle, open for lookups. Safe to share between threads; open it anew in a child process."""
+
+    def __init__(self, location: BundleLocation, config: OpenConfig) -> None:
+        """Use `Cache.open`."""
+        self._location, self._config = location, config
+        self._lock = threading.Lock()
+        self._unusable: type[CacheClosedError | CacheForkedError] = CacheClosedError
+        self._version: Version | None = _open_live(location, config)
+        _open_caches.add(self)
+
+    @classmethod
+    def open(
+        cls,
+        bundle: str | Path,
+        *,
+        root: str | Path = DEFAULT_ROOT,
+        prefault: bool = True,
+        embed_threads: int = 1,
+        verify: Literal["frame", "full"] = "frame",
+    ) -> Cache:
+        """Open a bundle. No model is loaded before the first lookup that needs one.
+
+        Args:
+            bundle: its name in `root`, its folder, or the folder of one of its versions (which is then kept:
+                refresh() stays on it).
+            root: holds bundles.
+            prefault: bring the index into memory now; False opens faster and makes first lookups slower.
+            embed_threads: cores one embedding may use, 1 to 256.
+            verify: "frame" checks all that is parsed; "full" reads and checks every byte.
+
+        Raises:
+            BundleNotFoundError: there is none.
+            BundleFormatError: a newer semcache wrote it.
+            BundleCorruptError: it is damaged; says which file.
+            StorageError: the system refuses.
+            ConfigError: an argument is outside its range.
+        """
+        config = OpenConfig(prefault=prefault, embed_threads=embed_threads, verify=verify)
+        return cls(locate(bundle, root=Path(root)), config)
+
+    def lookup(self, text: str, *, namespace: str | None = None, max_error: float | None = None) -> Result:
+        """Return the stored answer for a text, or why there is none.
+
+        Args:
+            text: what the user typed.
+            namespace: look only there; None looks everywhere.
+            max_error: the share of wrong answers among hits that the caller accepts, over 0 and up to 1. A hit on
+                the very same text is always served; for others the bundle must carry a certificate. None
+                accepts the bundle's own rule.
+
+        Raises:
+            CacheClosedError, CacheForkedError: the cache cannot be used any more.
+            BundleCorruptError: the record that would have been served is damaged.
+            EncoderError: the encoder beside the bundle is missing, damaged, or gives other vectors here.
+            ConfigError: max_error is outside its range.
+        """
+        return self.lookup_many((text,), namespace=namespace, max_error=max_error)[0]
+
+    def lookup_many(
+        self, texts: Sequence[str], *, namespace: str | None = None, max_error: float | None = None
+    ) -> list[Result]:
+        """Return `lookup` of each text, in order; texts that need the model are embedded together."""
+        if max_error is not None and not 0 < max_error <= 1:
+            msg = f"max_error: found {max_error}, allowed over 0 and up to 1"
+            raise ConfigError(msg)
+        version, now = self._current(), time.time()
+        results = [version.exact(text, namespace=namespace, now=now) for text in texts]
+        open_at = [i for i, result in enumerate(results) if result is None]
+        if not open_at:
+            return [result for result in results if result is not None]
+        if max_error is not None:
+            semantic: list[Result] = [version.uncertified()] * len(open_at)
+        else:
+            semantic = _semantic(version, [texts[i] for i in open_at], namespace=namespace, now=now)
+        answers = iter(semantic)
+        return [next(answers) if result is None else result for result in results]
+
+    def search(self, text: str, k: int = 10, *, namespace: str | None = None) -> list[Neighbour]:
+        """Return the k nearest rows of a text, best first, without deciding. Fewer where there are no more.
+
+        Raises:
+            ConfigError: k is not 1 to 65,536, or the text cannot be embedded; and as `lookup`.
+        """
+        if not 1 <= k <= _MAX_K:
+            msg = f"k: found {k}, allowed 1 to {_MAX_K}"
+            raise ConfigError(msg)
+        version = self._current()
+        if namespace is not None and version.reader.namespace_number(namespace) is None:
+            msg = f"namespace: found {namespace!r}, allowed {', '.join(version.reader.manifest.namespaces[:8])}"
+            raise ConfigError(msg)
+        vectors = _embed(version, [text])
+        if not vectors.any():
+            msg = f"text: longer than the encoder's {version.reader.manifest.encoder.max_tokens} tokens"
+            raise ConfigError(msg)
+        return list(version.neighbours(version.retrieve(vectors, namespace=namespace, k=k)[0]))
+
+    def embed(self, texts: Sequence[str]) -> FloatRows:
+        """Return (n, dim) float32 unit rows with the bundle's encoder; zero for a text that is too long.
+
+        Raises:
+            ConfigError: a text is not valid Unicode.
+        """
+        return _embed(self._current(), texts)
+
+    def explain(self, text: str, *, namespace: str | None = None, k: int = 10) -> Explanation:
+        """Return everything a lookup of this text looks at, and what would have to change for a hit."""
+        return explain(self._current(), text, namespace=namespace, k=k, now=time.time())
+
+    @property
+    def info(self) -> BundleInfo:
+        """Return what is open now."""
+        reader = self._current().reader
+        size_bytes = sum(file.size_bytes for file in reader.manifest.files.values())
+        return BundleInfo(reader.folder, reader.id, size_bytes, reader.manifest)
+
+    def refresh(self) -> bool:
+        """Switch to the version that CURRENT names now. Running lookups end on the version they began on.
+
+        Returns:
+            Whether the version changed.
+
+        Raises:
+            BundleError: the new version cannot be opened; the old one stays in use.
+        """
+        with self._lock:
+            before = self._current()
+            if self._location.live_id() == before.reader.id:
+                return False
+            after = _open_live(self._location, self._config)
+            self._version = after
+            return after.reader.id != before.reader.id
+
+    def close(self) -> None:
+        """Let go of the bundle. Safe to call twice, and while other threads look up; values stay readable."""
+        self._version = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        version = self._version
+        state = "not usable" if version is None else version.reader.id
+        return f"<semcache.Cache {self._location.bundle_dir} {state}>"
+
+    def _current(self) -> Version:
+        version = self._version
+        if version is None:
+            raise self._unusable
+        return version
+
+    def _forget_after_fork(self) -> None:
+        self._lock = threading.Lock()
+        if self._version is not None:
+            self._version, self._unusable = None, CacheForkedError
+
+
+def _open_live(location: BundleLocation, config: OpenConfig) -> Version:
+    """Open the version CURRENT names; it may be replaced and removed between the two steps, so look again."""
+    for _ in range(_OPEN_TRIES):
+        live = location.live_id()
+        try:
+            return Version(VersionReader(location, live, config), embed_threads=config.embed_threads)
+        except BundleNotFoundError:
+            if location.live_id() == live:
+                raise
+    msg = f"CURRENT changed {_OPEN_TRIES} times while it was opened"
+    raise BundleNotFoundError(location.bundle_dir, msg)
+
+
+def _embed(version: Version, texts: Sequence[str]) -> FloatRows:
+    for text in texts:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            msg = f"text: holds an unpaired surrogate at character {error.start}, which is not Unicode text"
+            raise ConfigError(msg) from error
+    return version.embedder().embed(texts)
+
+
+def _semantic(version: Version, texts: list[str], *, namespace: str | None, now: float) -> list[Result]:
+    vectors = version.embedder().embed(texts)
+    fits = vectors.any(axis=1)
+    found = iter(version.retrieve(vectors if fits.all() else vectors[fits], namespace=namespace))
+    return [version.serve_semantic(next(found), now=now) if fit else version.too_long() for fit in fits]
+
+
+_open_caches: weakref.WeakSet[Cache] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    """After fork: the maps are shared with the parent, the LMDB environment and locks must not be."""
+    for cache in list(_open_caches):
+        cache._forget_after_fork()  # noqa: SLF001 - same file, not part of the public face
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,1 @@
+"""Adapters to what keeps bytes: the file system, FAISS, LMDB, zstandard. One foreign library a file."""

@@ -1,0 +1,63 @@
+"""zstandard, for values: a dictionary trained on the corpus, contexts that are reused a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import zstandard
+
+MAX_VALUE_BYTES = 64 << 20
+DICTIONARY_BYTES = 64 << 10
+_LEVEL = 12
+_MIN_SAMPLES = 16
+
+
+class CodecError(ValueError):
+    """The bytes are not a value that this codec wrote."""
+
+
+def train_dictionary(samples: Sequence[bytes]) -> bytes:
+    """Train a dictionary on values. Deterministic. Empty where there is too little to learn from."""
+    size = min(DICTIONARY_BYTES, sum(map(len, samples)) // 8)
+    if len(samples) < _MIN_SAMPLES or size < 1024:
+        return b""
+    try:
+        return zstandard.train_dictionary(size, list(samples), level=_LEVEL, threads=1).as_bytes()
+    except zstandard.ZstdError:
+        return b""
+
+
+class ValueCodec:
+    """Compresses and decompresses single values with one dictionary. Safe to share between threads."""
+
+    def __init__(self, dictionary: bytes) -> None:
+        self._dictionary = zstandard.ZstdCompressionDict(dictionary) if dictionary else None
+        self._local = threading.local()
+
+    def compress(self, value: bytes) -> bytes:
+        """Return one zstd frame with its content size."""
+        if not hasattr(self._local, "compressor"):
+            self._local.compressor = zstandard.ZstdCompressor(
+                level=_LEVEL, dict_data=self._dictionary, write_dict_id=False, write_content_size=True
+            )
+        frame: bytes = self._local.compressor.compress(value)
+        return frame
+
+    def decompress(self, frame: memoryview | bytes) -> bytes:
+        """Return the value of one frame.
+
+        Raises:
+            CodecError: not a frame of this dictionary, or one that unpacks to more than 64 MiB.
+        """
+        if not hasattr(self._local, "decompressor"):
+            self._local.decompressor = zstandard.ZstdDecompressor(dict_data=self._dictionary)
+        try:
+            declared = zstandard.frame_content_size(frame)
+            if not 0 <= declared <= MAX_VALUE_BYTES:
+                msg = f"content size: found {declared}, allowed 0 to {MAX_VALUE_BYTES}"
+                raise CodecError(msg)
+            value: bytes = self._local.decompressor.decompress(frame)
+        except zstandard.ZstdError as error:
+            raise CodecError(str(error)) from error
+        return value

@@ -1,0 +1,226 @@
+"""Vector indexes: built, written, mapped and searched with FAISS. The only file that knows FAISS.
+
+All indexes hold unit rows as float16 under inner product, so a score is a cosine. A mapped index can only be
+searched: FAISS ends the process when one is added to or removed from.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from semcache.core.vectors import FloatRows
+from semcache.errors import BundleCorruptError, StorageError
+from semcache.store.faiss_frame import Frame, FrameError, read_frame
+from semcache.store.mapping import map_file, prefault
+
+IndexKind = Literal["flat", "ivf", "hnsw"]
+Rows = npt.NDArray[np.int64]
+
+_HNSW_LINKS = 32
+_HNSW_BUILD_EFFORT = 80
+_TRAIN_ROWS_PER_LIST = 64
+_KMEANS_ROUNDS = 12
+_ADD_ROWS = 65_536
+_SCORE_SLACK = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """Rows that may be returned, as a bitmap (bit r % 8 of byte r // 8 is row r)."""
+
+    bits: npt.NDArray[np.uint8]
+
+
+def n_lists_for(n_rows: int) -> int:
+    """Return how many inverted lists suit an index: a power of two near 4 * sqrt(n), at least 16 rows a list."""
+    wanted = min(4 * n_rows**0.5, n_rows / 16)
+    return max(1, 1 << int(np.log2(max(wanted, 1))))
+
+
+def build_index(vectors: FloatRows, *, kind: IndexKind, seed: int) -> Any:
+    """Build an index over (n, dim) float32 unit rows; row i gets label i. Deterministic for a seed.
+
+    Returns an opaque index for `write_index` and `search_built`.
+    """
+    n_rows, dim = vectors.shape
+    if kind == "flat":
+        index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    elif kind == "ivf":
+        index = _empty_ivf(vectors, seed=seed)
+    else:
+        index = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_fp16, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = _HNSW_BUILD_EFFORT
+    index.is_trained = True
+    with _one_thread():  # the links of a graph depend on the order in which threads add
+        for start in range(0, n_rows, _ADD_ROWS):
+            index.add(np.ascontiguousarray(vectors[start : start + _ADD_ROWS]))
+    return index
+
+
+def _empty_ivf(vectors: FloatRows, *, seed: int) -> Any:
+    n_rows, dim = vectors.shape
+    n_lists = n_lists_for(n_rows)
+    sample = np.random.default_rng(seed).permutation(n_rows)[: n_lists * _TRAIN_ROWS_PER_LIST]
+    kmeans = faiss.Kmeans(dim, n_lists, niter=_KMEANS_ROUNDS, seed=seed, spherical=True, min_points_per_centroid=1)
+    kmeans.train(np.ascontiguousarray(vectors[np.sort(sample)]))
+    coarse = faiss.IndexFlatIP(dim)
+    coarse.add(kmeans.centroids)
+    return faiss.IndexIVFScalarQuantizer(
+        coarse, dim, n_lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False
+    )
+
+
+def search_built(index: Any, queries: FloatRows, *, k: int, effort: int) -> Rows:
+    """Return (nq, k) int64 labels, best first, -1 for none, with all cores. `effort` as in `IndexInfo`."""
+    _set_effort(index, effort)
+    labels: Rows = index.search(queries, k)[1]
+    return labels
+
+
+def exact_neighbours(vectors: FloatRows, queries: FloatRows, *, k: int) -> tuple[FloatRows, Rows]:
+    """Return the (nq, k) best scores and labels by exhaustive search over (n, dim) float32 rows."""
+    scores, labels = faiss.knn(queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+    return scores, labels
+
+
+def efforts(index: Any) -> list[int]:
+    """Return the search efforts worth trying, least first; the last one is the most the index can do."""
+    if isinstance(index, faiss.IndexIVF):
+        return sorted({*(1 << i for i in range(index.nlist.bit_length())), index.nlist})
+    return [16, 32, 64, 128, 256, 512] if isinstance(index, faiss.IndexHNSW) else [0]
+
+
+def _set_effort(index: Any, effort: int) -> None:
+    if isinstance(index, faiss.IndexIVF):
+        index.nprobe = effort
+    elif isinstance(index, faiss.IndexHNSW):
+        index.hnsw.efSearch = effort
+
+
+def write_index(index: Any, path: Path) -> None:
+    """Write an index file.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        raise StorageError(path, "cannot be written (is the disk full?); the live version is untouched") from error
+
+
+def frame_of(path: Path) -> tuple[Frame, str]:
+    """Return the frame of an index file and its digest.
+
+    Raises:
+        BundleCorruptError: the file is not one that this project writes.
+        StorageError: it cannot be read.
+    """
+    view = memoryview(_map(path))
+    try:
+        frame = read_frame(view)
+    except FrameError as error:
+        raise BundleCorruptError(path, str(error)) from error
+    return frame, sha256(view[: frame.frame_bytes]).hexdigest()
+
+
+def _map(path: Path) -> mmap.mmap:
+    try:
+        return map_file(path)
+    except OSError as error:
+        raise StorageError.from_os_error(path, error) from error
+    except ValueError as error:
+        raise BundleCorruptError(path, "is empty") from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep one lookup on one core: OpenMP's pool costs more than it gives, and does not survive fork."""
+    n_threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(n_threads)
+
+
+class MappedIndex:
+    """An index file used in place: shared pages, search only. Safe to share between threads.
+
+    Attributes:
+        dim: length of a vector.
+        n_rows: number of rows.
+        frame: what the file says of itself.
+    """
+
+    def __init__(self, path: Path, *, frame_sha256: str, effort: int, prefault_pages: bool) -> None:
+        """Map an index file.
+
+        Raises:
+            BundleCorruptError: its frame is not the one that was written.
+            StorageError: it cannot be read.
+        """
+        self._path = path
+        self._map = _map(path)
+        if prefault_pages:
+            prefault(self._map)
+        view = memoryview(self._map)
+        try:
+            self.frame = read_frame(view)
+        except FrameError as error:
+            raise BundleCorruptError(path, str(error)) from error
+        if sha256(view[: self.frame.frame_bytes]).hexdigest() != frame_sha256:
+            raise BundleCorruptError(path, "its frame is not the one that was written (sha256 differs)")
+        self._bytes = np.frombuffer(view, np.uint8)
+        try:
+            reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(self._bytes), self._bytes.size)
+            self._index = faiss.read_index(reader)
+        except RuntimeError as error:
+            raise BundleCorruptError(path, f"FAISS: {_first_line(error)}") from error
+        _set_effort(self._index, effort)
+        self._effort = effort
+        self.dim, self.n_rows = self.frame.dim, self.frame.n_rows
+
+    def search(self, queries: FloatRows, k: int, *, within: SearchFilter | None = None) -> tuple[FloatRows, Rows]:
+        """Return the k nearest rows of each query.
+
+        Args:
+            queries: (nq, dim) float32 unit rows.
+            k: 1 or more.
+            within: only these rows are considered, during the search.
+
+        Returns:
+            scores (nq, k) float32 and rows (nq, k) int64, best first; row -1 where there are no more.
+
+        Raises:
+            BundleCorruptError: the codes are not the ones that were written (a score or row that cannot be).
+        """
+        with _one_thread():
+            params = self._parameters(within) if within is not None else None
+            scores, rows = self._index.search(queries, k, params=params)
+        found = rows >= 0
+        if (rows >= self.n_rows).any() or not (np.abs(scores[found]) <= 1 + _SCORE_SLACK).all():
+            raise BundleCorruptError(self._path, "a code is not the one that was written (impossible row or score)")
+        return scores, rows
+
+    def _parameters(self, within: SearchFilter) -> Any:
+        selector = faiss.IDSelectorBitmap(within.bits)
+        if self.frame.kind == "ivf":
+            return faiss.SearchParametersIVF(sel=selector, nprobe=self._effort)
+        if self.frame.kind == "hnsw":
+            return faiss.SearchParametersHNSW(sel=selector, efSearch=self._effort)
+        return faiss.SearchParameters(sel=selector)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]
