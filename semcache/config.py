@@ -47,7 +47,7 @@ class BuildConfig:
     index: IndexChoice = "auto"
     seed: int = 0
     threshold: float = 0.80
-    margin: float = 0.05
+    margin: float = 0.10
     n_neighbours: int = 64
     min_recall_at_1: float = 0.99
     min_recall_at_10: float = 0.98

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,8 +102,6 @@ class EmbedPool:
         self._is_stopping.set()
         for thread in self._threads:
             while thread.is_alive():
-                try:
+                with suppress(queue.Full):
                     self._work.put_nowait(None)
-                except queue.Full:
-                    pass
                 thread.join(timeout=_WAIT_S)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import orjson
 
 from semcache import __version__
@@ -21,6 +20,7 @@ from semcache.bundle.writer import Staging, VersionWriter, open_staging, version
 from semcache.config import DEFAULT_ROOT, BuildConfig
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
 from semcache.core.text import exact_key, normalise
+from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec
 from semcache.embed.registry import load_embedder
@@ -31,7 +31,7 @@ from semcache.store.fsio import FileSystem
 from semcache.types import Entry, VariantKind
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage ("scan", "export", "embed", "index", "publish"), how much of it is done, and how much there is."""
+"""Called with a stage (scan, export, embed, index, publish), how much of it is done, and how much there is."""
 
 _VECTORS_SCRATCH = "vectors.scratch"
 
@@ -114,13 +114,13 @@ class _Build:
                 encoder_folder = ensure_encoder(self.fs, self.root, self.config.model)
                 embedder = load_embedder(encoder_folder)
             with self._stage("embed"):
-                n_keys, n_unindexed, vectors = self._write_and_embed(staging, scan, embedder)
+                counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("index"):
                 index = self._index(staging, vectors)
                 del vectors
             with self._stage("publish"):
-                encoder_name = read_spec(encoder_folder).name
-                manifest = self._manifest(staging, scan, embedder, index, encoder_name, (n_keys, n_unindexed))
+                encoder = _encoder_info(embedder, read_spec(encoder_folder).name)
+                manifest = self._manifest(staging, scan, encoder, index, counts)
                 identity, is_new = staging.publish(manifest)
         folder = self.root / name / VERSIONS_DIR / identity
         return BuildReport(identity, folder, is_new, manifest, scan.n_duplicates, scan.n_rejects, self.seconds)
@@ -132,9 +132,7 @@ class _Build:
         yield
         self.seconds[name] = round(time.perf_counter() - began, 3)
 
-    def _write_and_embed(
-        self, staging: Staging, scan: CorpusScan, embedder: Embedder
-    ) -> tuple[int, int, np.memmap]:
+    def _write_and_embed(self, staging: Staging, scan: CorpusScan, embedder: Embedder) -> tuple[Counts, FloatRows]:
         dictionary = train_dictionary(scan.answer_samples) if self.config.compress else b""
         codec = ValueCodec(dictionary) if self.config.compress else None
         writer = VersionWriter(staging.folder, codec=codec, dictionary=dictionary)
@@ -147,9 +145,7 @@ class _Build:
 
         scratch = staging.folder / _VECTORS_SCRATCH
         try:
-            with EmbedPool(
-                embedder, scratch, n_rows=n_rows, n_workers=self.config.n_workers, on_rows=on_rows
-            ) as pool:
+            with EmbedPool(embedder, scratch, n_rows=n_rows, n_workers=self.config.n_workers, on_rows=on_rows) as pool:
                 for first_row, texts in _batches(self._write_entries(writer, scan), self.config.batch_rows):
                     pool.submit(first_row, texts)
                 probes = embedder.embed(PROBE_TEXTS)
@@ -160,8 +156,15 @@ class _Build:
             raise StorageError.from_os_error(staging.folder, error) from error
         finally:
             writer.close()
-        n_unindexed = int((~vectors.any(axis=1)).sum())
-        return n_keys, n_unindexed, vectors
+        counts = Counts(
+            entries=scan.n_entries,
+            answers=len(scan.answer_numbers),
+            rows=n_rows,
+            guards=scan.n_guards,
+            unindexed=int((~vectors.any(axis=1)).sum()),
+            keys=n_keys,
+        )
+        return counts, vectors
 
     def _write_entries(self, writer: VersionWriter, scan: CorpusScan) -> Iterator[str]:
         """Write every entry; yield its indexed texts, row by row."""
@@ -181,47 +184,26 @@ class _Build:
                 writer.add_variant(number, kind, text, key)
                 yield text
 
-    def _index(self, staging: Staging, vectors: np.memmap) -> BuiltIndex:
+    def _index(self, staging: Staging, vectors: FloatRows) -> BuiltIndex:
         built = build_measured(vectors, self.config)
         write_index(built.index, staging.folder / INDEX_FILE)
         (staging.folder / _VECTORS_SCRATCH).unlink()
         return built
 
     def _manifest(
-        self,
-        staging: Staging,
-        scan: CorpusScan,
-        embedder: Embedder,
-        built: BuiltIndex,
-        encoder_name: str,
-        n_keys_unindexed: tuple[int, int],
+        self, staging: Staging, scan: CorpusScan, encoder: EncoderInfo, built: BuiltIndex, counts: Counts
     ) -> Manifest:
         frame, frame_sha256 = frame_of(staging.folder / INDEX_FILE)
-        n_keys, n_unindexed = n_keys_unindexed
         return Manifest(
             name=staging.name,
             producer=f"semcache {__version__}",
             seed=self.config.seed,
-            counts=Counts(
-                entries=scan.n_entries,
-                answers=len(scan.answer_numbers),
-                rows=scan.n_variants + scan.n_guards,
-                guards=scan.n_guards,
-                unindexed=n_unindexed,
-                keys=n_keys,
-            ),
+            counts=counts,
             namespaces=tuple(scan.namespaces),
             licences=tuple(scan.licences),
             corpora=tuple(scan.corpora),
             compression="zstd" if self.config.compress else "none",
-            encoder=EncoderInfo(
-                fingerprint=embedder.fingerprint,
-                name=encoder_name,
-                dim=embedder.dim,
-                max_tokens=embedder.max_tokens,
-                probe_texts=PROBE_TEXTS,
-                probe_min_cosine=PROBE_MIN_COSINE,
-            ),
+            encoder=encoder,
             index=IndexInfo(
                 kind=built.kind,
                 effort=built.effort,
@@ -239,6 +221,17 @@ class _Build:
             ),
             files=version_files(staging.folder),
         )
+
+
+def _encoder_info(embedder: Embedder, name: str) -> EncoderInfo:
+    return EncoderInfo(
+        fingerprint=embedder.fingerprint,
+        name=name,
+        dim=embedder.dim,
+        max_tokens=embedder.max_tokens,
+        probe_texts=PROBE_TEXTS,
+        probe_min_cosine=PROBE_MIN_COSINE,
+    )
 
 
 def _indexed_texts(entry: Entry, number: int, scan: CorpusScan) -> Iterator[tuple[VariantKind, str, bytes]]:

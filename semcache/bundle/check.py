@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,9 +49,7 @@ def check_bundle(bundle: str | Path, *, root: str | Path = DEFAULT_ROOT) -> list
     if manifest is None:
         return problems
     problems += _check_bytes(folder, manifest)
-    embedder = _try(
-        problems, lambda: load_embedder(layout.encoder_dir(location.root, manifest.encoder.fingerprint))
-    )
+    embedder = _try(problems, lambda: load_embedder(layout.encoder_dir(location.root, manifest.encoder.fingerprint)))
     if problems:
         return problems  # what follows would only repeat them, on bytes that are not to be trusted
     reader = _try(problems, lambda: VersionReader(location, version, OpenConfig(verify="full")))
@@ -72,7 +71,7 @@ def _try(problems: list[str], step: Callable[[], T]) -> T | None:
 def _check_bytes(folder: Path, manifest: Manifest) -> list[str]:
     problems: list[str] = []
     for name, expected in manifest.files.items():
-        _try(problems, lambda path=folder / name, info=expected: check_file(path, info, digest=True))
+        _try(problems, partial(check_file, folder / name, expected, digest=True))
     known = {layout.MANIFEST_FILE, *manifest.files}
     problems += [f"{path}: not a file of this version" for path in sorted(folder.iterdir()) if path.name not in known]
     values_path = folder / layout.VALUES_FILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,9 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise StorageError.from_os_error(path, error) from error
     if version_id(raw) != folder.name:
-        raise BundleCorruptError(path, "is not the manifest that was written (its sha256 differs from the folder's name)")
+        raise BundleCorruptError(
+            path, "is not the manifest that was written (its sha256 differs from the folder's name)"
+        )
     try:
         manifest = parse_manifest(raw)
     except NewerFormatError as error:
@@ -112,7 +115,7 @@ class VersionReader:
 
     def _load_arrays(self) -> None:
         counts, dim = self.manifest.counts, self.manifest.encoder.dim
-        self.rows = self._load(layout.ROWS_FILE, layout.ROW_DTYPE, (counts.rows,))
+        self.rows: npt.NDArray[np.int32] = self._load(layout.ROWS_FILE, layout.ROW_DTYPE, (counts.rows,))
         entries = self._load(layout.ENTRIES_FILE, layout.ENTRY_DTYPE, (counts.entries,))
         n_probes = len(self.manifest.encoder.probe_texts)
         self.probes: FloatRows = self._load(layout.PROBES_FILE, np.dtype("<f4"), (n_probes, dim))
@@ -122,7 +125,7 @@ class VersionReader:
         self._within(layout.ENTRIES_FILE, self._entry_namespaces, 0, len(self.manifest.namespaces))
         self._within(layout.ENTRIES_FILE, self._entry_answers, 0, counts.answers)
 
-    def _load(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> npt.NDArray[np.generic]:
+    def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         path = self.folder / name
         try:
             values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -173,7 +176,7 @@ class VersionReader:
 
     def namespace_of(self, entry: int) -> str:
         """Return the namespace of an entry."""
-        return self.manifest.namespaces[self._entry_namespaces[entry]]
+        return self.manifest.namespaces[int(self._entry_namespaces[entry])]
 
     def valid_until(self, entry: int) -> int:
         """Return the Unix second after which an entry misses."""

@@ -36,7 +36,7 @@ def build(
     index: Annotated[Index | None, typer.Option(help="Kind of index. [default: auto]")] = None,
     threshold: Annotated[float | None, typer.Option(help="Least score of a semantic hit. [default: 0.8]")] = None,
     margin: Annotated[
-        float | None, typer.Option(help="Least distance to the best different answer. [default: 0.05]")
+        float | None, typer.Option(help="Least distance to the best different answer. [default: 0.1]")
     ] = None,
     min_recall_at_1: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.99]")] = None,
     min_recall_at_10: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.98]")] = None,

@@ -132,12 +132,13 @@ def print_info(info: BundleInfo) -> None:
     """Print what a bundle is."""
     manifest = info.manifest
     counts, index, decision = manifest.counts, manifest.index, manifest.decision
+    how = "raw" if manifest.compression == "none" else manifest.compression
     recall = f"recall@1 {index.recall_at_1:.4f}, @10 {index.recall_at_10:.4f} on {index.recall_queries} rows"
     lines = [
         ("name", manifest.name),
         ("version", info.id),
         ("path", str(info.path)),
-        ("size", f"{info.size_bytes / 1e6:.1f} MB, values {manifest.compression if manifest.compression != 'none' else 'raw'}"),
+        ("size", f"{info.size_bytes / 1e6:.1f} MB, values {how}"),
         ("entries", f"{counts.entries:,} with {counts.answers:,} answers"),
         ("rows", f"{counts.rows:,} of them {counts.guards:,} guards; {counts.keys:,} exact keys"),
         ("namespaces", ", ".join(manifest.namespaces)),

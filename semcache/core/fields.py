@@ -47,54 +47,64 @@ class Fields:
         return FieldError(f"{self._name(key)}: found {str(value)[:60]!r}, allowed {allowed}")
 
     def names(self) -> list[str]:
+        """Return the names that are left, sorted."""
         return sorted(self._left)
 
     def text(self, key: str) -> str:
+        """Take a text."""
         value = self._take(key)
         if not isinstance(value, str):
             raise self._wrong(key, value, "text")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
+        """Take a list of texts."""
         value = self._take(key)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self._wrong(key, value, "a list of texts")
         return tuple(value)
 
     def count(self, key: str) -> int:
+        """Take a whole number of 0 or more."""
         value = self._take(key)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
             raise self._wrong(key, value, "a whole number of 0 or more")
         return value
 
     def share(self, key: str) -> float:
+        """Take a number from 0 to 1."""
         value = self._take(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise self._wrong(key, value, "a number from 0 to 1")
         return float(value)
 
     def hex(self, key: str, n_chars: int) -> str:
+        """Take lower-case hex digits."""
         value = self._take(key)
         if not isinstance(value, str) or len(value) != n_chars or set(value) - set("0123456789abcdef"):
             raise self._wrong(key, value, f"{n_chars} lower-case hex digits")
         return value
 
     def one_of(self, key: str, *allowed: str) -> Any:
+        """Take one of the texts allowed."""
         value = self._take(key)
         if value not in allowed:
             raise self._wrong(key, value, " or ".join(allowed))
         return value
 
     def fields(self, key: str) -> Fields:
+        """Take an object."""
         return Fields(self._take(key), self._name(key))
 
     def list_of_fields(self, key: str) -> list[Fields]:
+        """Take a list of objects."""
         value = self._take(key)
         if not isinstance(value, list):
             raise self._wrong(key, value, "a list")
         return [Fields(item, f"{self._name(key)}[{i}]") for i, item in enumerate(value)]
 
     def nothing_left(self) -> None:
+        """Raise FieldError where a field was not taken."""
         if self._left:
             msg = f"{self._name(min(self._left))}: unknown field"
             raise FieldError(msg)

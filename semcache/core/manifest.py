@@ -234,4 +234,3 @@ def _files(take: Fields) -> dict[str, FileInfo]:
         files[name] = FileInfo(size_bytes=fields.count("size_bytes"), sha256=fields.hex("sha256", 64))
         fields.nothing_left()
     return files
-

@@ -121,7 +121,7 @@ def _export_graph(model: SentenceTransformer, source: ModelSource) -> bytes:
     mode = _pooling_mode(model, source)
     model[0].auto_model.set_attn_implementation("eager")
 
-    class Encoder(torch.nn.Module):
+    class Encoder(torch.nn.Module):  # type: ignore[misc]  # torch is optional, so it has no types here
         """ids and mask (n, tokens) int64 to unit vectors (n, dim) float32."""
 
         def __init__(self) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-
 from semcache.bundle.locate import BundleLocation, locate
 from semcache.bundle.reader import VersionReader
 from semcache.config import DEFAULT_ROOT, OpenConfig
@@ -235,8 +234,8 @@ def _embed(version: Version, texts: Sequence[str]) -> FloatRows:
 
 def _semantic(version: Version, texts: list[str], *, namespace: str | None, now: float) -> list[Result]:
     vectors = version.embedder().embed(texts)
-    fits = vectors.any(axis=1)
-    found = iter(version.retrieve(vectors if fits.all() else vectors[fits], namespace=namespace))
+    fits = [bool(vector.any()) for vector in vectors]
+    found = iter(version.retrieve(vectors if all(fits) else vectors[fits], namespace=namespace))
     return [version.serve_semantic(next(found), now=now) if fit else version.too_long() for fit in fits]
 
 

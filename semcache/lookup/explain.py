@@ -64,4 +64,3 @@ def _semantic_changes(version: Version, miss: Miss, retrieved: Retrieved) -> lis
         missing = policy.margin - margin
         changes.append(f"{missing:.3f} more margin to the next different answer: say what tells the two apart")
     return changes or ["a nearest text that is not a guard"]
-

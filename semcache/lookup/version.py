@@ -109,7 +109,9 @@ class Version:
         entries = [(row, int(self.reader.rows[row])) for row in rows]
         variants = [(row, entry) for row, entry in entries if entry >= 0]
         if not variants:
-            return self._miss(Reason.GUARD, "the text is a guard: it is known not to have the answer it is near to", rows[0])
+            return self._miss(
+                Reason.GUARD, "the text is a guard: it is known not to have the answer it is near to", rows[0]
+            )
         if len(variants) > 1 and len({self.reader.answer_of(entry) for _, entry in variants}) > 1:
             where = ", ".join(self.reader.namespace_of(entry) for _, entry in variants)
             detail = f"the very same text has different answers in the namespaces {where}; name one"
@@ -138,7 +140,9 @@ class Version:
     def too_long(self) -> Miss:
         """Return the miss of a text that does not fit the encoder."""
         n_tokens = self.reader.manifest.encoder.max_tokens
-        return self._miss(Reason.TOO_LONG, f"longer than the encoder's {n_tokens} tokens; only the exact tier was asked")
+        return self._miss(
+            Reason.TOO_LONG, f"longer than the encoder's {n_tokens} tokens; only the exact tier was asked"
+        )
 
     def uncertified(self) -> Miss:
         """Return the miss of a caller who names an error that this bundle cannot vouch for."""
