@@ -159,6 +159,7 @@ class Explanation:
         max_tokens: the encoder's window.
         neighbours: the nearest rows, best first.
         margin: best score minus that of the best different answer; None where there is no neighbour.
+        rival: position of that different answer in `neighbours`; None where it is not among them.
         threshold, min_margin: what the bundle asks for.
         result: what lookup returns for this text.
         changes: what would have to change for a hit, one sentence each; empty for a hit.
@@ -170,6 +171,7 @@ class Explanation:
     max_tokens: int
     neighbours: tuple[Neighbour, ...]
     margin: float | None
+    rival: int | None
     threshold: float
     min_margin: float
     result: Result

@@ -95,6 +95,7 @@ def explain(
                 "max_tokens": explanation.max_tokens,
                 "neighbours": [neighbour_document(neighbour) for neighbour in explanation.neighbours],
                 "margin": explanation.margin,
+                "rival": explanation.rival,
                 "threshold": explanation.threshold,
                 "min_margin": explanation.min_margin,
                 "result": result_document(text, explanation.result),

@@ -107,20 +107,26 @@ def print_explanation(explanation: Explanation) -> None:
     if explanation.neighbours:
         best = explanation.neighbours[0].score
         rows = [
-            (str(i), f"{n.score:.4f}", f"{n.score - best:+.4f}", n.kind, n.entry_id, n.variant)
-            for i, n in enumerate(explanation.neighbours, 1)
+            (_rank(i, explanation.rival), f"{n.score:.4f}", f"{n.score - best:+.4f}", n.kind, n.entry_id, n.variant)
+            for i, n in enumerate(explanation.neighbours)
         ]
         _print_table(("#", "score", "to best", "kind", "entry", "text"), rows, align="<>>")
         typer.echo()
         typer.echo(_verdict_line("score", best, explanation.threshold))
         if explanation.margin is not None:
-            typer.echo(_verdict_line("margin", explanation.margin, explanation.min_margin))
+            note = "" if explanation.rival is None else " (to *, the best different answer)"
+            typer.echo(_verdict_line("margin", explanation.margin, explanation.min_margin) + note)
     if isinstance(result, Hit):
         typer.secho(f"verdict     hit ({result.kind}): {result.entry_id}", fg="green", bold=True)
     else:
         typer.secho(f"verdict     miss ({result.reason}): {result.detail}", fg="yellow", bold=True)
     for change in explanation.changes:
         typer.echo(f"for a hit   {change}")
+
+
+def _rank(position: int, rival: int | None) -> str:
+    """Return a row's rank, marked where it is the best different answer."""
+    return f"{position + 1} *" if position == rival else f"{position + 1}  "
 
 
 def _verdict_line(name: str, found: float, needed: float) -> str:

@@ -20,6 +20,7 @@ def explain(version: Version, text: str, *, namespace: str | None, k: int, now: 
             retrieved = version.retrieve(embedder.embed([text]), namespace=namespace)[0]
     result = exact or (version.too_long() if retrieved is None else version.serve_semantic(retrieved, now=now))
     nearest = version.neighbours(retrieved)[:k] if retrieved else ()
+    rival = retrieved.verdict.rival if retrieved else None
     return Explanation(
         text=text,
         normalised=normalise(text),
@@ -27,6 +28,7 @@ def explain(version: Version, text: str, *, namespace: str | None, k: int, now: 
         max_tokens=version.reader.manifest.encoder.max_tokens,
         neighbours=nearest,
         margin=retrieved.verdict.margin if retrieved else None,
+        rival=rival if rival is not None and rival < len(nearest) else None,
         threshold=version.policy.threshold,
         min_margin=version.policy.margin,
         result=result,

@@ -176,14 +176,18 @@ class Version:
         row, score = retrieved.rows[0], retrieved.scores[0]
         if verdict.reason is None:
             return self._serve(row, int(self.reader.rows[row]), kind=Kind.SEMANTIC, score=score, now=now)
-        return self._miss(verdict.reason, self._why(verdict, score), row, score)
+        return self._miss(verdict.reason, self._why(retrieved), row, score)
 
-    def _why(self, verdict: Verdict, score: float) -> str:
-        if verdict.reason is Reason.GUARD:
-            return "the nearest text is a guard: close, and known not to have this answer"
+    def _why(self, retrieved: Retrieved) -> str:
+        verdict, score = retrieved.verdict, retrieved.scores[0]
+        margin = f"margin {verdict.margin:.3f} to a {{}} is under {self.policy.margin:.3f}"
         if verdict.reason is Reason.BELOW_THRESHOLD:
             return f"score {score:.3f} is under the threshold {self.policy.threshold:.3f}"
-        return f"margin {verdict.margin:.3f} to a different answer is under {self.policy.margin:.3f}"
+        if verdict.reason is Reason.BELOW_MARGIN:
+            return margin.format("different answer")
+        if self.reader.rows[retrieved.rows[0]] < 0:
+            return "the nearest text is a guard: close, and known not to have this answer"
+        return margin.format("guard (a text known not to have this answer)")
 
     def neighbours(self, retrieved: Retrieved) -> tuple[Neighbour, ...]:
         """Return retrieved rows with their texts."""
