@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +115,7 @@ class VersionReader:
 
     def _load_arrays(self) -> None:
         counts, dim = self.manifest.counts, self.manifest.encoder.dim
+        self._n_rows = counts.rows
         self.rows: npt.NDArray[np.int32] = self._load(layout.ROWS_FILE, layout.ROW_DTYPE, (counts.rows,))
         entries = self._load(layout.ENTRIES_FILE, layout.ENTRY_DTYPE, (counts.entries,))
         n_probes = len(self.manifest.encoder.probe_texts)
@@ -143,9 +144,9 @@ class VersionReader:
         path = self.folder / layout.VALUES_FILE
         if prefault:
             read_ahead(path)
-        self._tables = TableReader(path, layout.TABLES)
+        self._tables = TableReader(path, layout.TABLES, n_viewed=self.manifest.counts.answers)
         dictionary = self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY)
-        self._codec = ValueCodec(bytes(dictionary) if dictionary else b"")
+        self._codec = ValueCodec(dictionary or b"")
 
     def namespace_number(self, namespace: str) -> int | None:
         """Return the number of a namespace, or None where the bundle has none of that name."""
@@ -172,15 +173,18 @@ class VersionReader:
 
     def answer_of(self, entry: int) -> int:
         """Return the answer number of an entry."""
-        return int(self._entry_answers[entry])
+        answer: int = self._entry_answers.item(entry)
+        return answer
 
     def namespace_of(self, entry: int) -> str:
         """Return the namespace of an entry."""
-        return self.manifest.namespaces[int(self._entry_namespaces[entry])]
+        number: int = self._entry_namespaces.item(entry)
+        return self.manifest.namespaces[number]
 
     def valid_until(self, entry: int) -> int:
         """Return the Unix second after which an entry misses."""
-        return int(self._entry_valid_until[entry])
+        moment: int = self._entry_valid_until.item(entry)
+        return moment
 
     def exact_rows(self, key: bytes) -> tuple[int, ...]:
         """Return the rows under an exact key; empty where there are none."""
@@ -191,7 +195,7 @@ class VersionReader:
             rows = unpack_rows(payload)
         except RecordError as error:
             raise self._corrupt(error) from error
-        if max(rows) >= len(self.rows):
+        if max(rows) >= self._n_rows:
             raise self._corrupt(f"key {key.hex()} names row {max(rows)} of {len(self.rows)}")
         return rows
 
@@ -199,23 +203,21 @@ class VersionReader:
         """Return the number of records of each table."""
         return {table: self._tables.count(table) for table in layout.TABLES}
 
-    def fetch(self, row: int, entry: int) -> tuple[str, bytes, str, memoryview, str]:
+    def fetch(self, row: int, entry: int) -> tuple[str, bytes, str, memoryview, Literal["text", "json"]]:
         """Return what a hit needs, in one read.
 
         Returns:
             entry id, metadata as JSON, the row's text, the answer's bytes, and their type.
         """
-        payloads = self._tables.get_all(
-            (
-                (layout.ENTRIES_TABLE, number_key(entry)),
-                (layout.VARIANTS_TABLE, number_key(row)),
-                (layout.VALUES_TABLE, number_key(self.answer_of(entry))),
-            )
+        answer = self.answer_of(entry)
+        entry_record, variant = self._tables.get_all(
+            (layout.ENTRIES_TABLE, number_key(entry)), (layout.VARIANTS_TABLE, number_key(row))
         )
+        value = self._tables.view(layout.VALUES_TABLE, number_key(answer), number=answer)
         try:
-            entry_id, metadata = unpack_entry(payloads[0])
-            _, text = unpack_variant(payloads[1])
-            stored = unpack_value(payloads[2])
+            entry_id, metadata = unpack_entry(entry_record)
+            _, text = unpack_variant(variant)
+            stored = unpack_value(value)
             content = memoryview(self._codec.decompress(stored.content)) if stored.is_compressed else stored.content
         except (RecordError, CodecError, UnicodeDecodeError) as error:
             raise self._corrupt(error) from error
@@ -225,11 +227,12 @@ class VersionReader:
         """Return a row as a neighbour of some query."""
         entry = int(self.rows[row])
         owner = ~entry if entry < 0 else entry
-        tables = ((layout.ENTRIES_TABLE, number_key(owner)), (layout.VARIANTS_TABLE, number_key(row)))
-        payloads = self._tables.get_all(tables)
+        entry_record, variant = self._tables.get_all(
+            (layout.ENTRIES_TABLE, number_key(owner)), (layout.VARIANTS_TABLE, number_key(row))
+        )
         try:
-            entry_id, _ = unpack_entry(payloads[0])
-            kind, text = unpack_variant(payloads[1])
+            entry_id, _ = unpack_entry(entry_record)
+            kind, text = unpack_variant(variant)
         except (RecordError, UnicodeDecodeError) as error:
             raise self._corrupt(error) from error
         if (kind is VariantKind.GUARD) != (entry < 0):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from semcache.types import VariantKind
 
-_NUMBER = struct.Struct(">I")
+number_key = struct.Struct(">I").pack
+"""Return the key of an entry, an answer or a row: 4 bytes, big-endian, so that they sort by number."""
+_ROW = struct.Struct("<I")
 _VALUE_HEAD = struct.Struct("<BBH")
 _RAW, _ZSTD = 0, 1
 _VALUE_TYPES: tuple[Literal["text", "json"], ...] = ("text", "json")
@@ -20,18 +21,12 @@ class RecordError(ValueError):
     """A payload has a form that no writer of this format gives it."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredValue:
+class StoredValue(NamedTuple):
     """A value as it is stored: its bytes (compressed or not) and their type."""
 
     content: memoryview
     is_compressed: bool
     value_type: Literal["text", "json"]
-
-
-def number_key(number: int) -> bytes:
-    """Return the key of an entry, an answer or a row: 4 bytes, big-endian, so that they sort by number."""
-    return _NUMBER.pack(number)
 
 
 def pack_rows(rows: Iterable[int]) -> bytes:
@@ -40,9 +35,11 @@ def pack_rows(rows: Iterable[int]) -> bytes:
     return struct.pack(f"<{len(numbers)}I", *numbers)
 
 
-def unpack_rows(payload: memoryview) -> tuple[int, ...]:
+def unpack_rows(payload: bytes) -> tuple[int, ...]:
     """Read what `pack_rows` wrote."""
-    if not payload or len(payload) % 4:
+    if len(payload) == _ROW.size:
+        return _ROW.unpack(payload)
+    if not payload or len(payload) % _ROW.size:
         msg = f"{len(payload)} bytes of rows"
         raise RecordError(msg)
     return struct.unpack(f"<{len(payload) // 4}I", payload)
@@ -71,9 +68,9 @@ def pack_entry(entry_id: str, metadata_json: bytes) -> bytes:
     return entry_id.encode("utf-8") + b"\0" + metadata_json
 
 
-def unpack_entry(payload: memoryview) -> tuple[str, bytes]:
+def unpack_entry(payload: bytes) -> tuple[str, bytes]:
     """Read what `pack_entry` wrote."""
-    entry_id, separator, metadata = bytes(payload).partition(b"\0")
+    entry_id, separator, metadata = payload.partition(b"\0")
     if not separator:
         msg = "entry without metadata"
         raise RecordError(msg)
@@ -85,9 +82,9 @@ def pack_variant(kind: VariantKind, text: str) -> bytes:
     return bytes((_VARIANT_KINDS.index(kind),)) + text.encode("utf-8")
 
 
-def unpack_variant(payload: memoryview) -> tuple[VariantKind, str]:
+def unpack_variant(payload: bytes) -> tuple[VariantKind, str]:
     """Read what `pack_variant` wrote."""
     if not payload or payload[0] >= len(_VARIANT_KINDS):
         msg = f"variant of kind {payload[:1].hex()}"
         raise RecordError(msg)
-    return _VARIANT_KINDS[payload[0]], str(payload[1:], "utf-8")
+    return _VARIANT_KINDS[payload[0]], payload[1:].decode("utf-8")

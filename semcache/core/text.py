@@ -40,13 +40,14 @@ def _fold(text: str) -> str:
 
 
 def _drop_outer_punctuation(text: str) -> str:
-    while True:
+    while not (text[:1].isalnum() and text[-1:].isalnum()):
         shorter = _drop_closing(text.lstrip(_OPENING).strip())
         if len(shorter) > 2 and _QUOTES.get(shorter[0]) == shorter[-1] and shorter[0] not in shorter[1:-1]:
             shorter = shorter[1:-1].strip()
         if shorter == text:
             return text
         text = shorter
+    return text
 
 
 def _drop_closing(text: str) -> str:

@@ -102,21 +102,23 @@ class Version:
         return self._serve_exact(rows, now=now) if rows else None
 
     def _namespace_of_row(self, row: int) -> str:
-        entry = int(self.reader.rows[row])
+        entry = self.reader.rows.item(row)
         return self.reader.namespace_of(~entry if entry < 0 else entry)
 
     def _serve_exact(self, rows: Sequence[int], *, now: float) -> Result:
-        entries = [(row, int(self.reader.rows[row])) for row in rows]
-        variants = [(row, entry) for row, entry in entries if entry >= 0]
-        if not variants:
+        row, entry = rows[0], self.reader.rows.item(rows[0])
+        if len(rows) > 1:
+            variants = [(row, entry) for row in rows if (entry := self.reader.rows.item(row)) >= 0]
+            if len({self.reader.answer_of(entry) for _, entry in variants}) > 1:
+                where = ", ".join(self.reader.namespace_of(entry) for _, entry in variants)
+                detail = f"the very same text has different answers in the namespaces {where}; name one"
+                return self._miss(Reason.AMBIGUOUS, detail, variants[0][0])
+            if variants:
+                row, entry = variants[0]
+        if entry < 0:
             return self._miss(
-                Reason.GUARD, "the text is a guard: it is known not to have the answer it is near to", rows[0]
+                Reason.GUARD, "the text is a guard: it is known not to have the answer it is near to", row
             )
-        if len(variants) > 1 and len({self.reader.answer_of(entry) for _, entry in variants}) > 1:
-            where = ", ".join(self.reader.namespace_of(entry) for _, entry in variants)
-            detail = f"the very same text has different answers in the namespaces {where}; name one"
-            return self._miss(Reason.AMBIGUOUS, detail, variants[0][0])
-        row, entry = variants[0]
         return self._serve(row, entry, kind=Kind.EXACT, score=1.0, now=now)
 
     def _serve(self, row: int, entry: int, *, kind: Kind, score: float, now: float) -> Result:
@@ -126,7 +128,7 @@ class Version:
         return Hit(
             entry_id=entry_id,
             value=content,
-            value_type="json" if value_type == "json" else "text",
+            value_type=value_type,
             kind=kind,
             score=score,
             confidence=1.0 if kind is Kind.EXACT else None,

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import lmdb
 import numpy as np
@@ -30,6 +31,8 @@ from semcache.store.mapping import map_file
 _MAP_SIZE_BYTES = 1 << 40  # address space only; the file grows as it is written
 _COMMIT_EVERY = 50_000
 _CRC = struct.Struct("<I")
+
+Record = TypeVar("Record", bytes, memoryview)
 
 
 class TableWriter:
@@ -172,14 +175,19 @@ class TableReader:
     reader of the file in this process is garbage, so a lookup that still runs is never cut off.
     """
 
-    def __init__(self, path: Path, tables: Iterable[str]) -> None:
+    def __init__(self, path: Path, tables: Iterable[str], *, n_viewed: int = 0) -> None:
         """Open a sealed file.
+
+        Args:
+            path: the file.
+            tables: their names.
+            n_viewed: how many records `view` may be asked for.
 
         Raises:
             BundleCorruptError: not an LMDB file, or a table is missing.
             StorageError: it cannot be read.
         """
-        self._path = path
+        self._path, self._local = path, threading.local()
         try:
             self._map = map_file(path)
         except OSError as error:
@@ -192,6 +200,7 @@ class TableReader:
             weakref.finalize(self, _release, key)
             self._dbs = {name: self._env.open_db(name.encode(), create=False) for name in tables}
         self._base = self._find_base()
+        self._starts, self._stops = np.zeros(n_viewed, np.int64), np.zeros(n_viewed, np.int64)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -202,39 +211,71 @@ class TableReader:
         except OSError as error:
             raise StorageError.from_os_error(self._path, error) from error
 
-    def get(self, table: str, key: bytes) -> memoryview | None:
-        """Return the payload under a key, a read-only view of the map, or None.
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """Return a copy of the payload under a key, or None.
 
         Raises:
             BundleCorruptError: the record's bytes are not the ones that were written.
         """
         try:
-            with self._env.begin(buffers=True) as txn:
-                record = txn.get(key, db=self._dbs[table])
-                if record is None:
-                    return None
-                view = self._lasting(record)
+            record = self._transaction().get(key, db=self._dbs[table])
         except lmdb.Error as error:
             raise BundleCorruptError(self._path, f"LMDB: {error}") from error
-        return self._payload(table, key, view)
+        return None if record is None else self._checked(table, key, bytes(record))
 
-    def get_all(self, wanted: Iterable[tuple[str, bytes]]) -> list[memoryview]:
-        """Return the payloads of records that must be there, in one transaction.
+    def get_all(self, *wanted: tuple[str, bytes]) -> list[bytes]:
+        """Return copies of the payloads of records that must be there.
 
         Raises:
             BundleCorruptError: one is missing, or its bytes are not the ones that were written.
         """
         payloads = []
+        for table, key in wanted:
+            payload = self.get(table, key)
+            if payload is None:
+                raise self._missing(table, key)
+            payloads.append(payload)
+        return payloads
+
+    def view(self, table: str, key: bytes, *, number: int) -> memoryview:
+        """Return a read-only view of the map for the payload of a record that must be there.
+
+        Args:
+            table: always the same one for a reader.
+            key: of the record.
+            number: of the record, 0 to `n_viewed` - 1. The place in the file is kept under it: asked again, the
+                record costs neither a search nor an address.
+
+        Raises:
+            BundleCorruptError: it is missing, or its bytes are not the ones that were written.
+        """
+        start = self._starts.item(number)
+        if start:
+            return self._checked(table, key, self._view[start : self._stops.item(number)])
         try:
-            with self._env.begin(buffers=True) as txn:
-                for table, key in wanted:
-                    record = txn.get(key, db=self._dbs[table])
-                    if record is None:
-                        raise BundleCorruptError(self._path, f"{table}: record {key.hex()} is missing")
-                    payloads.append(self._payload(table, key, self._lasting(record)))
+            found = self._transaction().get(key, db=self._dbs[table])
         except lmdb.Error as error:
             raise BundleCorruptError(self._path, f"LMDB: {error}") from error
-        return payloads
+        if found is None:
+            raise self._missing(table, key)
+        if self._base is None:
+            return self._checked(table, key, memoryview(bytes(found)))
+        start = _address(found) - self._base
+        stop = start + len(found)
+        payload = self._checked(table, key, self._view[start:stop])
+        self._stops[number], self._starts[number] = stop, start  # in this order: other threads look at the start
+        return payload
+
+    def _missing(self, table: str, key: bytes) -> BundleCorruptError:
+        return BundleCorruptError(self._path, f"{table}: record {key.hex()} is missing")
+
+    def _transaction(self) -> lmdb.Transaction:
+        """Return this thread's read transaction. The file never changes, so one serves for good."""
+        try:
+            return self._local.transaction
+        except AttributeError:
+            self._local.transaction = self._env.begin(buffers=True)
+            return self._local.transaction
 
     def count(self, table: str) -> int:
         """Return the number of records in a table."""
@@ -242,25 +283,12 @@ class TableReader:
             n: int = txn.stat(self._dbs[table])["entries"]
             return n
 
-    def scan(self, table: str) -> Iterator[tuple[bytes, memoryview]]:
-        """Yield every key and payload of a table in key order, each record checked."""
-        with self._reading(), self._env.begin(buffers=True) as txn:
-            for key, record in txn.cursor(db=self._dbs[table]):
-                plain = bytes(key)
-                yield plain, self._payload(table, plain, self._lasting(record))
-
-    def _payload(self, table: str, key: bytes, record: memoryview) -> memoryview:
+    def _checked(self, table: str, key: bytes, record: Record) -> Record:
+        """Return the payload of a record (of the record's own type), after its checksum."""
         payload = record[4:]
         if len(record) < 4 or zlib.crc32(payload, zlib.crc32(key)) != _CRC.unpack_from(record)[0]:
             raise BundleCorruptError(self._path, f"{table}: record {key.hex()} fails its checksum")
         return payload
-
-    def _lasting(self, record: memoryview) -> memoryview:
-        """Turn a view of LMDB's map into one of ours (same file, same pages)."""
-        if self._base is None:
-            return memoryview(bytes(record))
-        start = _address(record) - self._base
-        return self._view[start : start + len(record)]
 
     def _find_base(self) -> int | None:
         """Return where LMDB mapped the file; None (values are then copied) where that cannot be told.
