@@ -53,7 +53,7 @@ class BuildConfig:
     min_recall_at_10: float = 0.98
     compress: bool = False
     n_workers: int = 0
-    batch_rows: int = 2048
+    batch_rows: int = 512
 
     def __post_init__(self) -> None:
         if self.index not in ("auto", "flat", "ivf", "hnsw"):

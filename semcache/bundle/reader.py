@@ -111,7 +111,7 @@ class VersionReader:
             raise BundleCorruptError(self.folder / layout.INDEX_FILE, f"has {found}, the manifest says otherwise")
         self._open_tables(prefault=config.prefault)
         self._namespace_numbers = {name: i for i, name in enumerate(self.manifest.namespaces)}
-        self._filters: dict[int, tuple[SearchFilter, int]] = {}
+        self._filters: dict[int, SearchFilter] = {}
 
     def _load_arrays(self) -> None:
         counts, dim = self.manifest.counts, self.manifest.encoder.dim
@@ -152,13 +152,13 @@ class VersionReader:
         """Return the number of a namespace, or None where the bundle has none of that name."""
         return self._namespace_numbers.get(namespace)
 
-    def within(self, namespace: int | None) -> tuple[SearchFilter | None, int]:
-        """Return the filter of a namespace (None: everything) and how many rows pass it."""
+    def within(self, namespace: int | None) -> SearchFilter | None:
+        """Return the filter of a namespace; None where everything may be returned."""
         if namespace is None or len(self.manifest.namespaces) == 1:
-            return None, len(self.rows)
+            return None
         if namespace not in self._filters:
             mask = self._entry_namespaces[self.owners(self.rows)] == namespace
-            self._filters[namespace] = SearchFilter(np.packbits(mask, bitorder="little")), int(mask.sum())
+            self._filters[namespace] = SearchFilter(np.packbits(mask, bitorder="little"), int(mask.sum()))
         return self._filters[namespace]
 
     @staticmethod

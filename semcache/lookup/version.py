@@ -154,7 +154,8 @@ class Version:
     def retrieve(self, vectors: FloatRows, *, namespace: str | None, k: int | None = None) -> list[Retrieved]:
         """Search the nearest rows of (nq, dim) float32 unit vectors and decide on each."""
         number = None if namespace is None else self.reader.namespace_number(namespace)
-        within, n_rows = self.reader.within(number)
+        within = self.reader.within(number)
+        n_rows = len(self.reader.rows) if within is None else within.n_rows
         k = min(k or self._n_neighbours, n_rows)
         if k == 0:
             return [Retrieved([], [], decide([], [], policy=self.policy, exhaustive=True)) for _ in vectors]
