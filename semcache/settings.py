@@ -55,14 +55,29 @@ def resolve_build(
         if arguments.get(name) is not None:
             chosen[name] = arguments[name]
         elif variable in environ:
-            chosen[name] = _typed(environ[variable], default, variable)
+            chosen[name] = _checked(name, environ[variable], default, where=variable)
         elif name in table:
-            chosen[name] = _typed(table[name], default, f"{folder / SETTINGS_FILE}: build.{name}")
+            chosen[name] = _checked(name, table[name], default, where=f"{folder / SETTINGS_FILE}: build.{name}")
     return BuildConfig(**chosen)
 
 
+def _checked(name: str, value: object, default: object, *, where: str) -> object:
+    """Return a setting in the type of its default, and within its range."""
+    typed = _typed(value, default, where)
+    try:
+        BuildConfig(**{name: typed})  # type: ignore[arg-type]  # _typed saw to the type
+    except ConfigError as error:
+        msg = f"{where}: {error}"
+        raise ConfigError(msg) from error
+    return typed
+
+
 def _typed(value: object, default: object, where: str) -> object:
-    """Turn a setting into the type of its default."""
+    """Turn text, or a value of TOML, into the type of a default; nothing is bent (1.5 is no whole number)."""
+    is_kept = isinstance(value, str) or type(value) is type(default)
+    if not (is_kept or (isinstance(default, float) and type(value) is int)):
+        msg = f"{where}: found {value!r}, allowed a {type(default).__name__}"
+        raise ConfigError(msg)
     try:
         if isinstance(default, bool):
             return {"1": True, "true": True, "0": False, "false": False}[str(value).lower()]

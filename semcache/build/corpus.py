@@ -30,6 +30,9 @@ _FIELDS = (
 _EXTRA_PREFIX = "x_"
 _UTF8_BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ID_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MAX_DEPTH = 100
+_EXACT_BELOW = 2.0**63  # beyond, JSON readers round whole numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,9 @@ def parse_line(raw: bytes, number: int) -> Line:
         return Line(number, None, (f"line: not JSON: {error}",))
     if not isinstance(document, dict):
         return Line(number, None, (f"line: found {_kind(document)}, allowed a JSON object",))
+    problems = tuple(f"{name[:40]}: found {odd}" for name, value in document.items() if (odd := _oddity(value)))
+    if problems:
+        return Line(number, None, problems)
     fields = _Fields(document)
     entry = fields.entry()
     return Line(number, None, tuple(fields.problems)) if fields.problems else Line(number, entry, ())
@@ -135,7 +141,7 @@ class _Fields:
 
     def _id(self) -> str:
         value = self._document.get("id")
-        if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID_CHARS or _CONTROL.search(value):
+        if not isinstance(value, str) or not 0 < len(value) <= _MAX_ID_CHARS or _ID_CONTROL.search(value):
             self._wrong("id", _missing(self._document, "id"), f"text of 1 to {_MAX_ID_CHARS} printable characters")
             return ""
         return value
@@ -200,6 +206,19 @@ class _Fields:
                 self._wrong(name, self._document[name], "text")
         kept = ("tags", "source", "licence")
         return {k: v for k, v in self._document.items() if k in kept or k.startswith(_EXTRA_PREFIX)}
+
+
+def _oddity(value: object, depth: int = 1) -> str | None:
+    """Say what in a JSON value would not survive being stored, or None."""
+    if depth > _MAX_DEPTH:
+        return f"a value nested deeper than {_MAX_DEPTH} levels, allowed up to that"
+    if isinstance(value, float) and abs(value) >= _EXACT_BELOW:
+        return f"{value!r}, a number that may have been rounded; allowed below 2**63, or as text"
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return next((odd for item in value if (odd := _oddity(item, depth + 1))), None)
+    return None
 
 
 def _missing(document: dict[str, Any], name: str) -> object:

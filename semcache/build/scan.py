@@ -158,9 +158,9 @@ class _Scanner:
 
     def _answer(self, entry: Entry) -> int:
         numbers = self.scan.answer_numbers
-        number = numbers.setdefault(answer_digest(entry), len(numbers))
-        is_new = number == len(numbers) - 1
-        if is_new and number % _SAMPLE_EVERY < 4 and self._sampled_bytes < _SAMPLE_BYTES:
+        n_before = len(numbers)
+        number = numbers.setdefault(answer_digest(entry), n_before)
+        if number == n_before and number % _SAMPLE_EVERY < 4 and self._sampled_bytes < _SAMPLE_BYTES:
             self.scan.answer_samples.append(entry.answer)
             self._sampled_bytes += len(entry.answer)
         return number

@@ -16,8 +16,9 @@ from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.manifest import Manifest
 from semcache.core.text import exact_key, normalise
 from semcache.embed.base import Embedder
+from semcache.embed.encoder_dir import MODEL_FILE, TOKENIZER_FILE, read_spec, read_verified
 from semcache.embed.registry import load_embedder
-from semcache.errors import BundleCorruptError, SemcacheError
+from semcache.errors import BundleCorruptError, BundleNotFoundError, SemcacheError, StorageError
 from semcache.store.lmdb_values import verify_file
 from semcache.types import VariantKind
 
@@ -45,13 +46,19 @@ def check_bundle(bundle: str | Path, *, root: str | Path = DEFAULT_ROOT) -> list
     if version is None:
         return problems
     folder = location.version_dir(version)
-    manifest = _try(problems, lambda: read_manifest(folder))
-    if manifest is None:
-        return problems
+    try:
+        manifest = read_manifest(folder)
+    except BundleNotFoundError as error:
+        lost = f"{location.bundle_dir / layout.CURRENT_FILE}: names version {version}, which is not here"
+        return [str(error) if folder.is_dir() else lost]
+    except SemcacheError as error:
+        return [str(error)]
     problems += _check_bytes(folder, manifest)
-    embedder = _try(problems, lambda: load_embedder(layout.encoder_dir(location.root, manifest.encoder.fingerprint)))
+    encoder_dir = layout.encoder_dir(location.root, manifest.encoder.fingerprint)
+    problems += _check_encoder(encoder_dir)
     if problems:
         return problems  # what follows would only repeat them, on bytes that are not to be trusted
+    embedder = _try(problems, lambda: load_embedder(encoder_dir))
     reader = _try(problems, lambda: VersionReader(location, version, OpenConfig(verify="full")))
     if reader is not None and embedder is not None:
         problems += _check_records(reader)
@@ -73,10 +80,28 @@ def _check_bytes(folder: Path, manifest: Manifest) -> list[str]:
     for name, expected in manifest.files.items():
         _try(problems, partial(check_file, folder / name, expected, digest=True))
     known = {layout.MANIFEST_FILE, *manifest.files}
-    problems += [f"{path}: not a file of this version" for path in sorted(folder.iterdir()) if path.name not in known]
+    names = _try(problems, lambda: _names_in(folder)) or []
+    problems += [f"{folder / name}: not a file of this version" for name in names if name not in known]
     values_path = folder / layout.VALUES_FILE
     if not problems:
         problems += [f"{values_path}: {problem}" for problem in verify_file(values_path)[:_MAX_LISTED]]
+    return problems
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise StorageError.from_os_error(folder, error) from error
+
+
+def _check_encoder(folder: Path) -> list[str]:
+    """Read every byte of an encoder anew: this process may have loaded it before it was damaged."""
+    problems: list[str] = []
+    spec = _try(problems, lambda: read_spec(folder))
+    if spec is not None and spec.kind == "onnx":
+        _try(problems, lambda: read_verified(folder, MODEL_FILE, spec.model_sha256))
+        _try(problems, lambda: read_verified(folder, TOKENIZER_FILE, spec.tokenizer_sha256))
     return problems
 
 
@@ -114,18 +139,20 @@ def _check_records(reader: VersionReader) -> list[str]:
 def _check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
     """Hold the encoder against the probes, and a sample of rows against their own texts."""
     encoder, folder = reader.manifest.encoder, reader.folder
+    if embedder.dim != encoder.dim:
+        return [f"{folder / layout.MANIFEST_FILE}: encoder.dim is {encoder.dim}, the encoder gives {embedder.dim}"]
     cosines = (embedder.embed(encoder.probe_texts) * reader.probes).sum(axis=1)
     problems = [
         f"{folder / layout.PROBES_FILE}: probe {i}: cosine {cosine:.5f} to what the encoder gives here, "
         f"allowed at least {encoder.probe_min_cosine}"
         for i, cosine in enumerate(cosines)
-        if cosine < encoder.probe_min_cosine
+        if not cosine >= encoder.probe_min_cosine  # NaN is not
     ]
     sample = np.linspace(0, len(reader.rows) - 1, min(_SELF_QUERIES, len(reader.rows)), dtype=np.int64)
     texts = [reader.neighbour(int(row), 1.0).variant for row in sample]
     vectors = embedder.embed(texts)
     scores, _ = reader.index.search(vectors, 1)
     for text, vector, score in zip(texts, vectors, scores[:, 0], strict=True):
-        if vector.any() and score < encoder.probe_min_cosine:
+        if vector.any() and not score >= encoder.probe_min_cosine:
             problems.append(f"{folder / layout.INDEX_FILE}: {text[:60]!r} does not find itself (score {score:.4f})")
     return problems[:_MAX_LISTED]

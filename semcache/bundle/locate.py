@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,15 @@ def locate(bundle: str | Path, *, root: Path) -> BundleLocation:
 
     Raises:
         BundleNotFoundError: there is none.
+        StorageError: the system does not let us look.
     """
+    try:
+        return _locate(bundle, root)
+    except OSError as error:
+        raise StorageError.from_os_error(error.filename or bundle, error) from error
+
+
+def _locate(bundle: str | Path, root: Path) -> BundleLocation:
     path = Path(bundle)
     is_name = isinstance(bundle, str) and layout.is_name(bundle)
     if is_name and (root / path).is_dir():
@@ -57,9 +66,20 @@ def locate(bundle: str | Path, *, root: Path) -> BundleLocation:
         return BundleLocation(bundle_dir.parent, bundle_dir, path.name)
     if (path / layout.CURRENT_FILE).is_file() or (path / layout.VERSIONS_DIR).is_dir():
         return BundleLocation(path.absolute().parent, path.absolute(), None)
-    where = f"{root / bundle} nor {path}" if is_name else str(path)
-    reason = f"no bundle here ({where} has a {layout.CURRENT_FILE}); build one with `semcache build ... --name NAME`"
+    where = f"neither {root / bundle} nor {path} holds one" if is_name else f"it has no {layout.CURRENT_FILE}"
+    reason = f"no bundle here: {where}; build one with `semcache build ... --name NAME`"
     raise BundleNotFoundError(path, reason)
+
+
+def read_small(path: Path, *, limit_bytes: int) -> bytes:
+    """Return the first bytes of a file, without waiting where it is a pipe.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        return file.read(limit_bytes)
 
 
 def read_current(bundle_dir: Path) -> str:
@@ -72,8 +92,7 @@ def read_current(bundle_dir: Path) -> str:
     """
     path = bundle_dir / layout.CURRENT_FILE
     try:
-        with path.open("rb") as file:
-            raw = file.read(_CURRENT_BYTES_LIMIT)
+        raw = read_small(path, limit_bytes=_CURRENT_BYTES_LIMIT)
     except FileNotFoundError as error:
         raise BundleNotFoundError(path, "missing: no version was published here; build the bundle again") from error
     except OSError as error:

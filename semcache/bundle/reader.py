@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from semcache.bundle import layout
-from semcache.bundle.locate import BundleLocation
+from semcache.bundle.arrays import load_array
+from semcache.bundle.locate import BundleLocation, read_small
 from semcache.bundle.records import RecordError, number_key, unpack_entry, unpack_rows, unpack_value, unpack_variant
 from semcache.bundle.writer import file_info
 from semcache.config import OpenConfig
-from semcache.core.fields import FieldError
 from semcache.core.manifest import FileInfo, Manifest, NewerFormatError, parse_manifest, version_id
 from semcache.core.vectors import FloatRows
 from semcache.errors import BundleCorruptError, BundleFormatError, BundleNotFoundError, StorageError
@@ -24,6 +25,7 @@ from semcache.store.mapping import read_ahead
 from semcache.types import Neighbour, VariantKind
 
 _ARRAY_FILES = (layout.ROWS_FILE, layout.ENTRIES_FILE, layout.PROBES_FILE)
+_MANIFEST_BYTES_LIMIT = 16 << 20
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -37,7 +39,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / layout.MANIFEST_FILE
     try:
-        raw = path.read_bytes()
+        raw = read_small(path, limit_bytes=_MANIFEST_BYTES_LIMIT)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleNotFoundError(path, "missing: this version is not here; build the bundle again") from error
     except OSError as error:
@@ -50,7 +52,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = parse_manifest(raw)
     except NewerFormatError as error:
         raise BundleFormatError(path, str(error)) from error
-    except FieldError as error:
+    except ValueError as error:  # a FieldError, or a number of more digits than Python turns into one
         raise BundleCorruptError(path, str(error)) from error
     if set(manifest.files) != set(layout.VERSION_FILES):
         raise BundleCorruptError(path, f"files: found {sorted(manifest.files)}, allowed {sorted(layout.VERSION_FILES)}")
@@ -65,9 +67,11 @@ def check_file(path: Path, expected: FileInfo, *, digest: bool) -> None:
         StorageError: it cannot be read.
     """
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes != expected.size_bytes:
-            raise BundleCorruptError(path, f"has {size_bytes} bytes, the manifest says {expected.size_bytes}")
+        status = path.stat()
+        if not S_ISREG(status.st_mode):
+            raise BundleCorruptError(path, "is not a file")
+        if status.st_size != expected.size_bytes:
+            raise BundleCorruptError(path, f"has {status.st_size} bytes, the manifest says {expected.size_bytes}")
         if digest and file_info(path) != expected:
             raise BundleCorruptError(path, "is not the file that was written (sha256 differs from the manifest's)")
     except FileNotFoundError as error:
@@ -106,9 +110,10 @@ class VersionReader:
             effort=self.manifest.index.effort,
             prefault_pages=config.prefault,
         )
-        if (self.index.n_rows, self.index.dim) != (self.manifest.counts.rows, self.manifest.encoder.dim):
-            found = f"{self.index.n_rows} rows of {self.index.dim}"
-            raise BundleCorruptError(self.folder / layout.INDEX_FILE, f"has {found}, the manifest says otherwise")
+        found = (self.index.frame.kind, self.index.n_rows, self.index.dim)
+        if found != (self.manifest.index.kind, self.manifest.counts.rows, self.manifest.encoder.dim):
+            reason = f"is {found[0]} with {found[1]} rows of {found[2]}, the manifest says otherwise"
+            raise BundleCorruptError(self.folder / layout.INDEX_FILE, reason)
         self._open_tables(prefault=config.prefault)
         self._namespace_numbers = {name: i for i, name in enumerate(self.manifest.namespaces)}
         self._filters: dict[int, SearchFilter] = {}
@@ -127,14 +132,7 @@ class VersionReader:
         self._within(layout.ENTRIES_FILE, self._entry_answers, 0, counts.answers)
 
     def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        path = self.folder / name
-        try:
-            values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        except (ValueError, OSError, EOFError) as error:
-            raise BundleCorruptError(path, f"not a NumPy array: {error}") from error
-        if values.dtype != dtype or values.shape != shape:
-            raise BundleCorruptError(path, f"holds {values.shape} of {values.dtype}, allowed {shape} of {dtype}")
-        return values
+        return load_array(self.folder / name, dtype=dtype, shape=shape)
 
     def _within(self, name: str, values: npt.NDArray[np.int32], low: int, high: int) -> None:
         if values.size and not (low <= values.min() and values.max() < high):

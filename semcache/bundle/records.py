@@ -70,9 +70,9 @@ def pack_entry(entry_id: str, metadata_json: bytes) -> bytes:
 
 def unpack_entry(payload: bytes) -> tuple[str, bytes]:
     """Read what `pack_entry` wrote."""
-    entry_id, separator, metadata = payload.partition(b"\0")
-    if not separator:
-        msg = "entry without metadata"
+    entry_id, _, metadata = payload.partition(b"\0")
+    if not entry_id or not metadata.startswith(b"{"):  # true of no payload of another table
+        msg = "entry without an id, or without metadata"
         raise RecordError(msg)
     return entry_id.decode("utf-8"), metadata
 
@@ -84,7 +84,7 @@ def pack_variant(kind: VariantKind, text: str) -> bytes:
 
 def unpack_variant(payload: bytes) -> tuple[VariantKind, str]:
     """Read what `pack_variant` wrote."""
-    if not payload or payload[0] >= len(_VARIANT_KINDS):
-        msg = f"variant of kind {payload[:1].hex()}"
+    if len(payload) < 2 or payload[0] >= len(_VARIANT_KINDS) or b"\0" in payload[1:4]:  # NUL: a value's head
+        msg = f"variant that begins with {payload[:4].hex()}"
         raise RecordError(msg)
     return _VARIANT_KINDS[payload[0]], payload[1:].decode("utf-8")

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from semcache.bundle import layout
+from semcache.bundle.arrays import save_array
 from semcache.bundle.records import number_key, pack_entry, pack_rows, pack_value, pack_variant
 from semcache.core.manifest import FileInfo, Manifest, version_id
 from semcache.core.text import KEY_BYTES
@@ -55,9 +57,14 @@ class Staging:
         target = self.bundle_dir / layout.VERSIONS_DIR / identity
         is_new = not _holds(target, manifest, raw)
         if is_new:
+            damaged = target.with_name(f"{layout.STAGING_PREFIX}damaged-{identity}")
             if target.exists():
-                fs.rename(target, target.with_name(f"{layout.STAGING_PREFIX}damaged-{identity}"))
+                fs.rename(target, damaged)
             publish_dir(fs, self.folder, target)
+            if damaged.exists():
+                fs.remove_tree(damaged)
+        else:
+            fs.sync_dir(target.parent)  # whoever published it may have died before this
         replace_file(fs, self.bundle_dir / layout.CURRENT_FILE, f"{identity}\n".encode("ascii"))
         return identity, is_new
 
@@ -81,7 +88,7 @@ def open_staging(fs: FileSystem, root: Path, name: str) -> Iterator[Staging]:
     lock_path = bundle_dir / layout.LOCK_FILE
     with _system_errors(bundle_dir):
         fs.make_dir(versions_dir)
-        for folder in (root, bundle_dir):
+        for folder in (root, bundle_dir):  # whoever made them may have died before this
             fs.sync_dir(folder)
         try:
             with exclusive_lock(lock_path):
@@ -215,9 +222,8 @@ class VersionWriter:
             n_keys += 1
         return n_keys
 
-    def _save(self, name: str, values: np.ndarray) -> None:
-        with (self._folder / name).open("wb") as file:
-            np.save(file, values, allow_pickle=False)
+    def _save(self, name: str, values: npt.NDArray[Any]) -> None:
+        save_array(self._folder / name, values)
 
 
 def _group(raw: bytes, order: Iterable[int]) -> Iterator[tuple[bytes, list[int]]]:

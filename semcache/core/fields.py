@@ -23,16 +23,17 @@ class Fields:
     def parse(cls, raw: bytes) -> Fields:
         """Read the bytes of one JSON object."""
         try:
-            return cls(json.loads(raw), "document")
+            document = json.loads(raw)
         except RecursionError as error:
             msg = "not JSON: nested too deep"
             raise FieldError(msg) from error
         except UnicodeDecodeError as error:
             msg = f"not UTF-8: {error.reason} at byte {error.start}"
             raise FieldError(msg) from error
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # also a number of more digits than Python turns into one
             msg = f"not JSON: {error}"
             raise FieldError(msg) from error
+        return cls(document, "document")
 
     def _name(self, key: str) -> str:
         return f"{self._where}.{key}"

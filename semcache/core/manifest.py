@@ -152,6 +152,9 @@ def parse_manifest(raw: bytes) -> Manifest:
     take = Fields.parse(raw)
     take.one_of("format", FORMAT_NAME)
     version = take.count("format_version")
+    if version < 1:
+        msg = f"format_version: found {version}, allowed 1 to {FORMAT_VERSION}"
+        raise FieldError(msg)
     if version > FORMAT_VERSION:
         msg = f"format_version: found {version}, this program reads up to {FORMAT_VERSION}; upgrade semcache"
         raise NewerFormatError(msg)

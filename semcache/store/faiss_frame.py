@@ -133,7 +133,7 @@ def _ivf(cursor: _Cursor) -> Frame:
     cursor.expect("direct map", cursor.take("B"), (0,))
     cursor.vector("direct map", 0, 8)
     _quantiser(cursor, dim)
-    cursor.take("QB")
+    cursor.expect("code size and residual", cursor.take("QB"), (2 * dim, 0))
     cursor.expect("inverted lists", cursor.magic(), b"ilar")
     cursor.expect("inverted lists' sizes", cursor.take("QQ"), (n_lists, 2 * dim))
     n_stored = _list_sizes(cursor, n_lists)

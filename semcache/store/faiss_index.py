@@ -2,17 +2,22 @@
 
 All indexes hold unit rows as float16 under inner product, so a score is a cosine. A mapped index can only be
 searched: FAISS ends the process when one is added to or removed from.
+
+A file is what FAISS writes, then its crc32 (4 bytes, little-endian). One flipped bit of a code moves a score and
+can turn a guard's miss into somebody else's answer, so the codes are checked before the first search.
 """
 
 from __future__ import annotations
 
 import mmap
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import faiss
 import numpy as np
@@ -32,6 +37,9 @@ _TRAIN_ROWS_PER_LIST = 64
 _KMEANS_ROUNDS = 12
 _ADD_ROWS = 65_536
 _SCORE_SLACK = 0.01
+_CRC = struct.Struct("<I")
+_WRITE_BYTES = 1 << 20
+_MAX_HNSW_EFFORT = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +128,45 @@ def write_index(index: Any, path: Path) -> None:
         StorageError: it cannot be written.
     """
     try:
-        faiss.write_index(index, str(path))
+        with path.open("wb") as file:
+            sink = _Sink(file)
+            faiss.write_index(index, faiss.PyCallbackIOWriter(sink.write, _WRITE_BYTES))
+            file.write(_CRC.pack(sink.crc))
+    except OSError as error:
+        raise StorageError.from_os_error(path, error) from error
     except RuntimeError as error:
-        raise StorageError(path, "cannot be written (is the disk full?); the live version is untouched") from error
+        raise StorageError(path, f"FAISS: {_first_line(error)}") from error
+
+
+class _Sink:
+    """Takes what FAISS writes, by way of Python: FAISS itself overlooks a disk that fills up with the last block."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.crc = file, 0
+
+    def write(self, block: bytes) -> None:
+        self.crc = zlib.crc32(block, self.crc)
+        self._file.write(block)
 
 
 def frame_of(path: Path) -> tuple[Frame, str]:
-    """Return the frame of an index file and its digest.
+    """Return the frame of an index file, and the digest of the frame and the file's checksum.
 
     Raises:
         BundleCorruptError: the file is not one that this project writes.
         StorageError: it cannot be read.
     """
-    view = memoryview(_map(path))
+    return _read_sealed(path, memoryview(_map(path)))
+
+
+def _read_sealed(path: Path, view: memoryview) -> tuple[Frame, str]:
     try:
-        frame = read_frame(view)
+        frame = read_frame(view[: -_CRC.size])
     except FrameError as error:
         raise BundleCorruptError(path, str(error)) from error
-    return frame, sha256(view[: frame.frame_bytes]).hexdigest()
+    digest = sha256(view[: frame.frame_bytes])
+    digest.update(view[-_CRC.size :])
+    return frame, digest.hexdigest()
 
 
 def _map(path: Path) -> mmap.mmap:
@@ -172,22 +201,29 @@ class MappedIndex:
     def __init__(self, path: Path, *, frame_sha256: str, effort: int, prefault_pages: bool) -> None:
         """Map an index file.
 
+        Args:
+            path: the file.
+            frame_sha256: what `frame_of` returned.
+            effort: as in `IndexInfo`.
+            prefault_pages: bring every page in and check it now, not before the first search.
+
         Raises:
-            BundleCorruptError: its frame is not the one that was written.
+            BundleCorruptError: it is not the file that was written, or the effort is not one for it.
             StorageError: it cannot be read.
         """
         self._path = path
         self._map = _map(path)
+        view = memoryview(self._map)
+        self.frame, found = _read_sealed(path, view)
+        if found != frame_sha256:
+            raise BundleCorruptError(path, "its frame is not the one that was written (sha256 differs)")
+        self._check_effort(effort)
+        self._data, self._crc = view[: -_CRC.size], _CRC.unpack(view[-_CRC.size :])[0]
+        self._is_checked = False
         if prefault_pages:
             prefault(self._map)
-        view = memoryview(self._map)
-        try:
-            self.frame = read_frame(view)
-        except FrameError as error:
-            raise BundleCorruptError(path, str(error)) from error
-        if sha256(view[: self.frame.frame_bytes]).hexdigest() != frame_sha256:
-            raise BundleCorruptError(path, "its frame is not the one that was written (sha256 differs)")
-        self._bytes = np.frombuffer(view, np.uint8)
+            self._check_codes()
+        self._bytes = np.frombuffer(self._data, np.uint8)
         try:
             reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(self._bytes), self._bytes.size)
             self._index = faiss.read_index(reader)
@@ -196,6 +232,18 @@ class MappedIndex:
         _set_effort(self._index, effort)
         self._effort = effort
         self.dim, self.n_rows = self.frame.dim, self.frame.n_rows
+
+    def _check_effort(self, effort: int) -> None:
+        least, most = {"flat": (0, 0), "ivf": (1, self.frame.n_lists), "hnsw": (1, _MAX_HNSW_EFFORT)}[self.frame.kind]
+        if not least <= effort <= most:
+            reason = f"{self.frame.kind} index with effort {effort} in the manifest, allowed {least} to {most}"
+            raise BundleCorruptError(self._path, reason)
+
+    def _check_codes(self) -> None:
+        if not self._is_checked:
+            if zlib.crc32(self._data) != self._crc:
+                raise BundleCorruptError(self._path, "its codes are not the ones that were written (crc32 differs)")
+            self._is_checked = True
 
     def search(self, queries: FloatRows, k: int, *, within: SearchFilter | None = None) -> tuple[FloatRows, Rows]:
         """Return the k nearest rows of each query.
@@ -209,16 +257,21 @@ class MappedIndex:
             scores (nq, k) float32 and rows (nq, k) int64, best first; row -1 where there are no more.
 
         Raises:
-            BundleCorruptError: the codes are not the ones that were written (a score or row that cannot be).
+            BundleCorruptError: the codes are not the ones that were written.
         """
-        with _one_thread():
-            if within is None:
-                scores, rows = self._index.search(queries, k)
-            else:
-                index, params = self._filtered(within)
-                scores, rows = index.search(queries, k, params=params)
+        self._check_codes()
+        try:
+            with _one_thread():
+                if within is None:
+                    scores, rows = self._index.search(queries, k)
+                else:
+                    index, params = self._filtered(within)
+                    scores, rows = index.search(queries, k, params=params)
+        except RuntimeError as error:
+            raise BundleCorruptError(self._path, f"FAISS: {_first_line(error)}") from error
         found = rows >= 0
-        if (rows >= self.n_rows).any() or not (np.abs(scores[found]) <= 1 + _SCORE_SLACK).all():
+        is_sound = (rows >= -1) & (rows < self.n_rows) & (~found | (np.abs(scores) <= 1 + _SCORE_SLACK))
+        if not is_sound.all() or (found[:, 1:] & ~found[:, :-1]).any():
             raise BundleCorruptError(self._path, "a code is not the one that was written (impossible row or score)")
         return scores, rows
 

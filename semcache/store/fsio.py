@@ -18,8 +18,11 @@ class FileSystem:
     """
 
     def make_dir(self, path: Path) -> None:
-        """Create a folder and its parents; keep it where it exists."""
-        path.mkdir(parents=True, exist_ok=True)
+        """Create a folder and its parents, durably; keep it where it exists."""
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            self.sync_dir(folder.parent)
 
     def write_bytes(self, path: Path, data: bytes) -> None:
         """Write a whole new file. Not durable before `sync_file`."""

@@ -26,6 +26,7 @@ import lmdb
 import numpy as np
 
 from semcache.errors import BundleCorruptError, StorageError
+from semcache.store.lmdb_pages import PageError, check_pages
 from semcache.store.mapping import map_file
 
 _MAP_SIZE_BYTES = 1 << 40  # address space only; the file grows as it is written
@@ -184,7 +185,7 @@ class TableReader:
             n_viewed: how many records `view` may be asked for.
 
         Raises:
-            BundleCorruptError: not an LMDB file, or a table is missing.
+            BundleCorruptError: not a sound LMDB file, or a table is missing.
             StorageError: it cannot be read.
         """
         self._path, self._local = path, threading.local()
@@ -195,6 +196,10 @@ class TableReader:
         except ValueError as error:
             raise BundleCorruptError(path, "is empty") from error
         self._view = memoryview(self._map)
+        try:
+            check_pages(self._view)
+        except PageError as error:
+            raise BundleCorruptError(path, f"LMDB: {error}") from error
         with self._reading():
             key, self._env = _acquire(path)
             weakref.finalize(self, _release, key)

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from semcache.core.vectors import FloatRows, unit_rows
+from semcache.errors import BundleCorruptError, StorageError
+from semcache.store.faiss_index import (
+    IndexKind,
+    MappedIndex,
+    SearchFilter,
+    build_index,
+    efforts,
+    exact_neighbours,
+    frame_of,
+    n_lists_for,
+    search_built,
+    write_index,
+)
+
+KINDS: tuple[IndexKind, ...] = ("flat", "ivf", "hnsw")
+N_ROWS, DIM = 300, 16
+
+
+@pytest.fixture(scope="module")
+def vectors() -> FloatRows:
+    """Give 300 unit rows of 16."""
+    return unit_rows(np.random.default_rng(0).standard_normal((N_ROWS, DIM), dtype=np.float32))
+
+
+@pytest.fixture(scope="module")
+def built(vectors: FloatRows) -> dict[IndexKind, Any]:
+    """Give an index of each kind over the vectors."""
+    return {kind: build_index(vectors, kind=kind, seed=0) for kind in KINDS}
+
+
+def mapped(built: dict[IndexKind, Any], kind: IndexKind, path: Path, *, prefault_pages: bool = False) -> MappedIndex:
+    """Write an index and map it, searching with the most effort."""
+    write_index(built[kind], path)
+    effort = efforts(built[kind])[-1]
+    return MappedIndex(path, frame_sha256=frame_of(path)[1], effort=effort, prefault_pages=prefault_pages)
+
+
+def only(*rows: int) -> SearchFilter:
+    """Give the filter that lets some of the rows pass."""
+    mask = np.zeros(N_ROWS, dtype=bool)
+    mask[list(rows)] = True
+    return SearchFilter(np.packbits(mask, bitorder="little"), len(rows))
+
+
+@pytest.mark.parametrize("prefault_pages", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_row_finds_itself_in_the_mapped_file(
+    built: dict[IndexKind, Any],
+    vectors: FloatRows,
+    tmp_path: Path,
+    kind: IndexKind,
+    prefault_pages: bool,  # noqa: FBT001 - the parameter under test
+) -> None:
+    """Row i has label i and scores 1 with itself, as far as float16 tells."""
+    scores, rows = mapped(built, kind, tmp_path / "i", prefault_pages=prefault_pages).search(vectors, 1)
+    assert rows[:, 0].tolist() == list(range(N_ROWS))
+    assert np.abs(scores - 1).max() < 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mapped_index_says_what_it_holds(built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind) -> None:
+    """Kind, length and number come from the file."""
+    index = mapped(built, kind, tmp_path / "i")
+    assert (index.frame.kind, index.dim, index.n_rows) == (kind, 16, 300)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_cosines_best_first(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """The score of each row is the inner product with it."""
+    scores, rows = mapped(built, kind, tmp_path / "i").search(vectors[:1], 20)
+    assert np.abs(scores[0] - vectors[rows[0]] @ vectors[0]).max() < 2e-3
+    assert scores[0].tolist() == sorted(scores[0].tolist(), reverse=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_mapped_index_finds_what_the_built_one_finds(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """Recall is measured before the file is written and holds after it."""
+    found = mapped(built, kind, tmp_path / "i").search(vectors[:50], 5)[1]
+    assert found.tolist() == search_built(built[kind], vectors[:50], k=5, effort=efforts(built[kind])[-1]).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_lets_only_its_rows_through(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """It works during the search: as many rows as were asked for, all of them allowed, none better left out."""
+    allowed = list(range(0, N_ROWS, 7))
+    rows = mapped(built, kind, tmp_path / "i").search(vectors[:20], 10, within=only(*allowed))[1]
+    wanted = exact_neighbours(vectors[allowed], vectors[:20], k=10)[1] * 7
+    assert np.sort(rows).tolist() == np.sort(wanted).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rare_filter_is_searched_with_more_effort(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """An effort that suffices for all rows finds every one of a few, wherever they are in the index."""
+    path = tmp_path / "i"
+    write_index(built[kind], path)
+    effort = efforts(built[kind])[0]
+    index = MappedIndex(path, frame_sha256=frame_of(path)[1], effort=effort, prefault_pages=False)
+    allowed = list(range(0, N_ROWS, 30))
+    rows = index.search(vectors[:20], 10, within=only(*allowed))[1]
+    assert np.sort(rows).tolist() == [allowed] * 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_of_few_rows_gives_all_of_them(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """The rest is -1: there are no more."""
+    rows = mapped(built, kind, tmp_path / "i").search(vectors[:1], 5, within=only(3, 8, 299))[1][0].tolist()
+    assert (sorted(rows[:3]), rows[3:]) == ([3, 8, 299], [-1, -1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_that_lets_nothing_through_finds_nothing(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """No row is better than a row that was not allowed."""
+    assert mapped(built, kind, tmp_path / "i").search(vectors[:1], 3, within=only())[1].tolist() == [[-1, -1, -1]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_is_gone_with_its_search(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """The next search sees every row again."""
+    index = mapped(built, kind, tmp_path / "i")
+    index.search(vectors[:1], 1, within=only(5))
+    assert index.search(vectors[:1], 1)[1].tolist() == [[0]]
+
+
+@pytest.mark.parametrize("kind", ["flat", "ivf"])
+def test_more_rows_than_there_are_gives_all_of_them(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """Each row once, then -1."""
+    rows = mapped(built, kind, tmp_path / "i").search(vectors[:1], N_ROWS + 5)[1][0].tolist()
+    assert (sorted(rows[:N_ROWS]), rows[N_ROWS:]) == (list(range(N_ROWS)), [-1] * 5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_query_finds_nothing(built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind) -> None:
+    """A batch in which no text could be embedded is a batch of none."""
+    scores, rows = mapped(built, kind, tmp_path / "i").search(np.zeros((0, DIM), dtype=np.float32), 3)
+    assert (scores.shape, rows.shape) == ((0, 3), (0, 3))
+
+
+def test_a_mapped_index_can_only_be_searched(built: dict[IndexKind, Any], tmp_path: Path) -> None:
+    """FAISS ends the process when a mapped index is added to or removed from, so neither can be reached."""
+    public = {name for name in dir(mapped(built, "flat", tmp_path / "i")) if not name.startswith("_")}
+    assert public == {"dim", "frame", "n_rows", "search"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_leaves_the_number_of_threads_alone(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """A lookup keeps to one core, and the program's own use of FAISS is as before."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(3)
+    try:
+        mapped(built, kind, tmp_path / "i").search(vectors[:1], 1)
+        assert faiss.omp_get_max_threads() == 3
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_file(vectors: FloatRows, tmp_path: Path, kind: IndexKind) -> None:
+    """The same corpus gives the same bundle."""
+    for name in ("one", "other"):
+        write_index(build_index(vectors, kind=kind, seed=0), tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_another_seed_gives_other_lists(vectors: FloatRows, tmp_path: Path) -> None:
+    """The seed reaches k-means."""
+    for seed in (0, 1):
+        write_index(build_index(vectors, kind="ivf", seed=seed), tmp_path / str(seed))
+    assert (tmp_path / "0").read_bytes() != (tmp_path / "1").read_bytes()
+
+
+def test_rows_are_added_in_runs_without_a_seam(
+    vectors: FloatRows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels go on counting from run to run."""
+    write_index(build_index(vectors, kind="flat", seed=0), tmp_path / "one")
+    monkeypatch.setattr("semcache.store.faiss_index._ADD_ROWS", 7)
+    write_index(build_index(vectors, kind="flat", seed=0), tmp_path / "other")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_lists"),
+    [(1, 1), (16, 1), (31, 1), (32, 2), (256, 16), (1_000, 32), (10_000, 256), (100_000, 1024), (1_000_000, 2048)],
+)
+def test_lists_are_a_power_of_two_that_suits_the_size(n_rows: int, n_lists: int) -> None:
+    """Near four times the root, with sixteen rows a list or more."""
+    assert n_lists_for(n_rows) == n_lists
+
+
+def test_efforts_rise_to_the_most_the_index_can_do(built: dict[IndexKind, Any]) -> None:
+    """All lists of an inverted index; a fixed ladder for a graph; none for an exact one."""
+    assert [efforts(built[kind]) for kind in KINDS] == [[0], [1, 2, 4, 8, 16], [16, 32, 64, 128, 256, 512]]
+
+
+def test_exact_neighbours_are_the_best_by_inner_product() -> None:
+    """Scores and labels, best first."""
+    rows = np.array([[1, 0], [0, 1], [-1, 0]], dtype=np.float32)
+    scores, labels = exact_neighbours(rows, np.array([[0.6, 0.8]], dtype=np.float32), k=3)
+    assert labels.tolist() == [[1, 0, 2]]
+    assert np.allclose(scores, [[0.8, 0.6, -0.6]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frame_of_gives_the_digest_of_the_parsed_part(
+    built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind
+) -> None:
+    """The part before the rows, which FAISS parses."""
+    write_index(built[kind], tmp_path / "i")
+    frame, digest = frame_of(tmp_path / "i")
+    assert digest == sha256((tmp_path / "i").read_bytes()[: frame.frame_bytes]).hexdigest()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frame_that_is_not_the_one_written_is_corrupt(
+    built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind
+) -> None:
+    """A dummy field that nothing else checks is caught by the digest."""
+    path = tmp_path / "i"
+    write_index(built[kind], path)
+    digest = frame_of(path)[1]
+    raw = bytearray(path.read_bytes())
+    raw[16] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(BundleCorruptError, match=r"its frame is not the one that was written"):
+        MappedIndex(path, frame_sha256=digest, effort=1, prefault_pages=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"IxSQ", b"not an index" * 100])
+def test_a_file_of_another_kind_is_corrupt(tmp_path: Path, content: bytes) -> None:
+    """FAISS never sees it; the error names it."""
+    path = tmp_path / "i"
+    path.write_bytes(content)
+    with pytest.raises(BundleCorruptError, match=f"^{path}: "):
+        MappedIndex(path, frame_sha256=sha256(content).hexdigest(), effort=1, prefault_pages=False)
+    with pytest.raises(BundleCorruptError, match=f"^{path}: "):
+        frame_of(path)
+
+
+def test_what_only_faiss_finds_wrong_is_corrupt(built: dict[IndexKind, Any], tmp_path: Path) -> None:
+    """A link to a row that does not exist: FAISS's own error does not leave the file."""
+    path = tmp_path / "i"
+    write_index(built["hnsw"], path)
+    frame_bytes = frame_of(path)[0].frame_bytes
+    raw = bytearray(path.read_bytes())
+    first_link = 4 + 33 + 8 + 6 * 8 + 8 + 7 * 4 + 8 + N_ROWS * 4 + 8 + (N_ROWS + 1) * 8 + 8
+    raw[first_link : first_link + 4] = (10**6).to_bytes(4, "little")
+    path.write_bytes(raw)
+    with pytest.raises(BundleCorruptError, match=f"^{path}: FAISS: "):
+        MappedIndex(path, frame_sha256=sha256(raw[:frame_bytes]).hexdigest(), effort=16, prefault_pages=False)
+
+
+def test_a_missing_file_is_a_storage_error(tmp_path: Path) -> None:
+    """With the path and what the system says."""
+    with pytest.raises(StorageError, match=f"^{tmp_path / 'i'}: No such file or directory"):
+        MappedIndex(tmp_path / "i", frame_sha256="", effort=1, prefault_pages=False)
+
+
+def test_a_place_that_cannot_be_written_is_a_storage_error(built: dict[IndexKind, Any], tmp_path: Path) -> None:
+    """FAISS's own error does not leave the file; the message says what to do."""
+    with pytest.raises(StorageError, match=f"^{tmp_path / 'none' / 'i'}: cannot be written"):
+        write_index(built["flat"], tmp_path / "none" / "i")
+
+
+def with_codes(vectors: FloatRows, kind: IndexKind, path: Path, code: int) -> MappedIndex:
+    """Map an index whose codes, which are not read at open, were all overwritten by one float16."""
+    few = vectors[:31]  # one inverted list: its codes stand together, before its labels
+    index = build_index(few, kind=kind, seed=0)
+    write_index(index, path)
+    frame, digest = frame_of(path)
+    raw = bytearray(path.read_bytes())
+    raw[frame.frame_bytes : frame.frame_bytes + 2 * few.size] = code.to_bytes(2, "little") * few.size
+    path.write_bytes(raw)
+    return MappedIndex(path, frame_sha256=digest, effort=efforts(index)[-1], prefault_pages=False)
+
+
+@pytest.mark.parametrize("code", [0x7C00, 0x5000])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_score_that_cannot_be_is_corrupt(vectors: FloatRows, tmp_path: Path, kind: IndexKind, code: int) -> None:
+    """A code that went bad (infinite, or too large) is told when it is met, and never served."""
+    with pytest.raises(BundleCorruptError, match="a code is not the one that was written"):
+        with_codes(vectors, kind, tmp_path / "i", code).search(np.abs(vectors[:1]), 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_code_that_is_not_a_number_is_never_found(vectors: FloatRows, tmp_path: Path, kind: IndexKind) -> None:
+    """It is near to nothing: the row is missing from the result."""
+    found = with_codes(vectors, kind, tmp_path / "i", 0x7E00).search(vectors[:1], 3)[1]
+    assert found.tolist() == [[-1, -1, -1]]
+
+
+def test_a_label_that_cannot_be_is_corrupt(vectors: FloatRows, tmp_path: Path) -> None:
+    """Labels of inverted lists are not read at open either; a row that does not exist is never given out."""
+    path = tmp_path / "i"
+    write_index(build_index(vectors[:31], kind="ivf", seed=0), path)
+    path.write_bytes(path.read_bytes()[:-8] + (31).to_bytes(8, "little"))
+    index = MappedIndex(path, frame_sha256=frame_of(path)[1], effort=1, prefault_pages=False)
+    with pytest.raises(BundleCorruptError, match="a code is not the one that was written"):
+        index.search(vectors[:1], 31)
