@@ -61,8 +61,7 @@ def check_bundle(bundle: str | Path, *, root: str | Path = DEFAULT_ROOT) -> list
     embedder = _try(problems, lambda: load_embedder(encoder_dir))
     reader = _try(problems, lambda: VersionReader(location, version, OpenConfig(verify="full")))
     if reader is not None and embedder is not None:
-        problems += _check_records(reader)
-        problems += _check_vectors(reader, embedder)
+        problems += _check_records(reader) or _try(problems, lambda: _check_vectors(reader, embedder)) or []
     return problems
 
 

@@ -20,7 +20,9 @@ VALUES_FILE = "values.mdb"
 ROWS_FILE = "rows.npy"
 ENTRIES_FILE = "entries.npy"
 PROBES_FILE = "probes.npy"
-VERSION_FILES = (INDEX_FILE, VALUES_FILE, ROWS_FILE, ENTRIES_FILE, PROBES_FILE)
+RECORDS_FILE = "records.sha256"
+"""Digest of the checksums of all records: ties values.mdb, which is not read at open, to its version."""
+VERSION_FILES = (INDEX_FILE, VALUES_FILE, ROWS_FILE, ENTRIES_FILE, PROBES_FILE, RECORDS_FILE)
 """Every file of a version but manifest.json, which lists them."""
 
 KEYS_TABLE = "keys"

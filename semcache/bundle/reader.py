@@ -24,8 +24,9 @@ from semcache.store.lmdb_values import TableReader
 from semcache.store.mapping import read_ahead
 from semcache.types import Neighbour, VariantKind
 
-_ARRAY_FILES = (layout.ROWS_FILE, layout.ENTRIES_FILE, layout.PROBES_FILE)
+_ALWAYS_DIGESTED = (layout.ROWS_FILE, layout.ENTRIES_FILE, layout.PROBES_FILE, layout.RECORDS_FILE)
 _MANIFEST_BYTES_LIMIT = 16 << 20
+_DIGEST_BYTES_LIMIT = 256
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -101,7 +102,7 @@ class VersionReader:
         self.id, self.root, self.folder = version, location.root, location.version_dir(version)
         self.manifest = read_manifest(self.folder)
         for name, expected in self.manifest.files.items():
-            digest = config.verify == "full" or name in _ARRAY_FILES
+            digest = config.verify == "full" or name in _ALWAYS_DIGESTED
             check_file(self.folder / name, expected, digest=digest)
         self._load_arrays()
         self.index = MappedIndex(
@@ -143,8 +144,17 @@ class VersionReader:
         if prefault:
             read_ahead(path)
         self._tables = TableReader(path, layout.TABLES, n_viewed=self.manifest.counts.answers)
+        if self._records_digest() != f"{self._tables.records_sha256}\n".encode("ascii"):
+            raise BundleCorruptError(path, f"holds other records than were written ({layout.RECORDS_FILE} differs)")
         dictionary = self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY)
         self._codec = ValueCodec(dictionary or b"")
+
+    def _records_digest(self) -> bytes:
+        path = self.folder / layout.RECORDS_FILE
+        try:
+            return read_small(path, limit_bytes=_DIGEST_BYTES_LIMIT)
+        except OSError as error:
+            raise StorageError.from_os_error(path, error) from error
 
     def namespace_number(self, namespace: str) -> int | None:
         """Return the number of a namespace, or None where the bundle has none of that name."""

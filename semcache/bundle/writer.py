@@ -25,7 +25,7 @@ from semcache.core.vectors import FloatRows
 from semcache.errors import BuildLockedError, ConfigError, StorageError
 from semcache.store.codec import ValueCodec
 from semcache.store.fsio import FileSystem, publish_dir, replace_file
-from semcache.store.lmdb_values import TableWriter
+from semcache.store.lmdb_values import TableWriter, records_sha256
 from semcache.store.lock import LockedError, exclusive_lock
 from semcache.types import VariantKind
 
@@ -58,11 +58,7 @@ class Staging:
         is_new = not _holds(target, manifest, raw)
         if is_new:
             damaged = target.with_name(f"{layout.STAGING_PREFIX}damaged-{identity}")
-            if target.exists():
-                fs.rename(target, damaged)
-            publish_dir(fs, self.folder, target)
-            if damaged.exists():
-                fs.remove_tree(damaged)
+            publish_dir(fs, self.folder, target, aside=damaged if target.exists() else None)
         else:
             fs.sync_dir(target.parent)  # whoever published it may have died before this
         replace_file(fs, self.bundle_dir / layout.CURRENT_FILE, f"{identity}\n".encode("ascii"))
@@ -202,7 +198,9 @@ class VersionWriter:
     def finish(self, probes: FloatRows) -> int:
         """Write every file but the index and the manifest. Returns the number of exact keys."""
         n_keys = self._put_keys()
-        self._tables.finish(self._folder / layout.VALUES_FILE)
+        values_path = self._folder / layout.VALUES_FILE
+        self._tables.finish(values_path)
+        (self._folder / layout.RECORDS_FILE).write_bytes(f"{records_sha256(values_path)}\n".encode("ascii"))
         self._save(layout.ROWS_FILE, np.array(self._row_entries, dtype=layout.ROW_DTYPE))
         self._save(layout.ENTRIES_FILE, np.array(self._entry_fields, dtype=layout.ENTRY_DTYPE))
         self._save(layout.PROBES_FILE, probes.astype("<f4"))

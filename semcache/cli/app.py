@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # "[default: 0.1]" is text, not markup
 )
 app.command("build")(build.build)
 app.command("lookup")(lookup.lookup)

@@ -18,7 +18,7 @@ from semcache.embed.registry import load_embedder
 from semcache.settings import resolve_build, resolve_root
 from semcache.store.fsio import FileSystem
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Corpus files (JSONL).")]
 

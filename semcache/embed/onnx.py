@@ -7,17 +7,24 @@ to the bit alone, in any batch, with any number of threads; between CPUs kernels
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import tokenizers
+
+# onnxruntime 1.29 and later send usage events from a thread of their own unless this is set before it is imported.
+# We send nothing; and the thread is missing in a forked child, which then hangs at its end.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime  # noqa: E402 - after the line above
 
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import MAX_CHARS_PER_TOKEN
 from semcache.embed.encoder_dir import MODEL_FILE, TOKENIZER_FILE, EncoderSpec, read_verified
 from semcache.errors import EncoderError
+
+onnxruntime.disable_telemetry_events()  # where somebody else imported it first
 
 _BATCH_TOKENS = 2048
 _ERRORS_ONLY = 3

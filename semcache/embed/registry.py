@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 import weakref
@@ -13,7 +14,6 @@ from semcache.embed.hashing import HashingEmbedder
 
 _loaded: weakref.WeakValueDictionary[tuple[str, int], Embedder] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
-_parents: list[Embedder] = []
 
 
 def load_embedder(folder: Path, *, n_threads: int = 1) -> Embedder:
@@ -40,10 +40,14 @@ def _load(folder: Path, *, n_threads: int) -> Embedder:
 
 
 def _forget_in_child() -> None:
-    """After fork: a thread pool of the parent's does not exist here, so its sessions are neither used nor ended."""
+    """After fork: the threads of the parent's sessions do not exist here, and ending a session would wait for them.
+
+    So the child neither uses nor frees them: one reference each is never given back, not at its end either.
+    """
     global _lock  # noqa: PLW0603 - the parent's other threads may have held it
     _lock = threading.Lock()
-    _parents.extend(_loaded.values())
+    for embedder in _loaded.values():
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(embedder))
     _loaded.clear()
 
 

@@ -53,7 +53,8 @@ class Cache:
     def __init__(self, location: BundleLocation, config: OpenConfig) -> None:
         """Use `Cache.open`."""
         self._location, self._config = location, config
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # one refresh at a time
+        self._switch = threading.Lock()  # held for one assignment; lookups take neither
         self._unusable: type[CacheClosedError | CacheForkedError] = CacheClosedError
         self._version: Version | None = _open_live(location, config)
         _open_caches.add(self)
@@ -181,12 +182,16 @@ class Cache:
             if self._location.live_id() == before.reader.id:
                 return False
             after = _open_live(self._location, self._config)
-            self._version = after
+            with self._switch:
+                if self._version is None:  # closed meanwhile: it stays closed
+                    raise self._unusable
+                self._version = after
             return after.reader.id != before.reader.id
 
     def close(self) -> None:
         """Let go of the bundle. Safe to call twice, and while other threads look up; values stay readable."""
-        self._version = None
+        with self._switch:
+            self._version = None
 
     def __enter__(self) -> Self:
         return self
@@ -208,7 +213,7 @@ class Cache:
         return version
 
     def _forget_after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._switch = threading.Lock(), threading.Lock()
         if self._version is not None:
             self._version, self._unusable = None, CacheForkedError
 

@@ -48,11 +48,11 @@ class ValueCodec:
         """Return the value of one frame.
 
         Raises:
-            CodecError: not a frame of this dictionary, or one that unpacks to more than 64 MiB.
+            CodecError: not a frame of this dictionary, no dictionary, or more than 64 MiB once unpacked.
         """
-        if not hasattr(self._local, "decompressor"):
-            self._local.decompressor = zstandard.ZstdDecompressor(dict_data=self._dictionary)
         try:
+            if not hasattr(self._local, "decompressor"):
+                self._local.decompressor = zstandard.ZstdDecompressor(dict_data=self._dictionary)
             declared = zstandard.frame_content_size(frame)
             if not 0 <= declared <= MAX_VALUE_BYTES:
                 msg = f"content size: found {declared}, allowed 0 to {MAX_VALUE_BYTES}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -61,22 +62,44 @@ class FileSystem:
             os.close(descriptor)
 
 
-def publish_dir(fs: FileSystem, staged: Path, target: Path) -> None:
+def publish_dir(fs: FileSystem, staged: Path, target: Path, *, aside: Path | None = None) -> None:
     """Give a finished folder its final name, durably: files, then the folder, then the name.
 
     A crash before the rename leaves only the staged folder; after it, the whole folder under its final name.
+
+    Args:
+        fs: makes it durable.
+        staged: the finished folder.
+        target: its final name.
+        aside: where a damaged folder of that name goes, to be deleted; None where there is none.
     """
     for path in sorted(staged.iterdir()):
         fs.sync_file(path)
     fs.sync_dir(staged)
-    fs.rename(staged, target)
+    if aside is not None:
+        fs.rename(target, aside)
+    try:
+        fs.rename(staged, target)
+    except OSError:
+        if aside is not None:
+            with suppress(OSError):  # a damaged version still answers some questions
+                fs.rename(aside, target)
+        raise
     fs.sync_dir(target.parent)
+    if aside is not None:
+        with suppress(OSError):  # the next build clears it
+            fs.remove_tree(aside)
 
 
 def replace_file(fs: FileSystem, path: Path, data: bytes) -> None:
     """Replace a small file, durably: a reader, and a crash, see the old or the new content."""
     staged = path.with_name(path.name + ".new")
-    fs.write_bytes(staged, data)
-    fs.sync_file(staged)
-    fs.replace(staged, path)
+    try:
+        fs.write_bytes(staged, data)
+        fs.sync_file(staged)
+        fs.replace(staged, path)
+    except OSError:
+        with suppress(OSError):  # the reason why we are here matters more
+            fs.remove_file(staged)
+        raise
     fs.sync_dir(path.parent)

@@ -14,6 +14,7 @@ import errno
 import os
 import struct
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,7 @@ from semcache.store.mapping import map_file
 
 _MAP_SIZE_BYTES = 1 << 40  # address space only; the file grows as it is written
 _COMMIT_EVERY = 50_000
+_FORK_WAIT_S = 1e-4
 _CRC = struct.Struct("<I")
 
 Record = TypeVar("Record", bytes, memoryview)
@@ -127,6 +129,40 @@ class _OpenEnvironment:
     n_readers: int
 
 
+class _ForkGate:
+    """Keeps a fork out of the middle of LMDB's calls.
+
+    LMDB counts the calls that run, and closing waits for the count to fall: in a child, for ever, where another
+    thread was in one at the fork. So a fork waits until none runs, and calls that begin meanwhile wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.running: list[None] = []
+        self.is_closed = False
+        self._opened = threading.Event()
+
+    def __enter__(self) -> None:
+        self.running.append(None)
+        while self.is_closed:
+            self.running.pop()
+            self._opened.wait()
+            self.running.append(None)
+
+    def __exit__(self, *_: object) -> None:
+        self.running.pop()
+
+    def before_fork(self) -> None:
+        self._opened.clear()
+        self.is_closed = True
+        while self.running:
+            time.sleep(_FORK_WAIT_S)  # lets the threads that are in a call come out of it
+
+    def after_fork(self) -> None:
+        self.is_closed = False
+        self._opened.set()
+
+
+_gate = _ForkGate()
 _registry: dict[tuple[int, int], _OpenEnvironment] = {}
 _registry_lock = threading.RLock()
 
@@ -134,7 +170,7 @@ _registry_lock = threading.RLock()
 def _acquire(path: Path) -> tuple[tuple[int, int], lmdb.Environment]:
     status = path.stat()
     key = (status.st_dev, status.st_ino)
-    with _registry_lock:
+    with _registry_lock, _gate:
         shared = _registry.get(key)
         if shared is None:
             env = lmdb.open(
@@ -146,7 +182,7 @@ def _acquire(path: Path) -> tuple[tuple[int, int], lmdb.Environment]:
 
 
 def _release(key: tuple[int, int]) -> None:
-    with _registry_lock:
+    with _registry_lock, _gate:
         shared = _registry.get(key)
         if shared is None:
             return
@@ -160,13 +196,14 @@ def _forget_in_child() -> None:
     """After fork: LMDB must not be used in the child, and must be closed before the child may open it anew."""
     global _registry_lock  # noqa: PLW0603 - the parent's other threads may have held it
     _registry_lock = threading.RLock()
+    _gate.after_fork()
     for shared in _registry.values():
         shared.env.close()
     _registry.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+    os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.after_fork, after_in_child=_forget_in_child)
 
 
 class TableReader:
@@ -174,6 +211,9 @@ class TableReader:
 
     The file must not change while it is open (a bundle is immutable). The environment is closed when the last
     reader of the file in this process is garbage, so a lookup that still runs is never cut off.
+
+    Attributes:
+        records_sha256: digest of the checksums of all records, which tells one file from another.
     """
 
     def __init__(self, path: Path, tables: Iterable[str], *, n_viewed: int = 0) -> None:
@@ -197,13 +237,14 @@ class TableReader:
             raise BundleCorruptError(path, "is empty") from error
         self._view = memoryview(self._map)
         try:
-            check_pages(self._view)
+            self.records_sha256 = check_pages(self._view)
         except PageError as error:
             raise BundleCorruptError(path, f"LMDB: {error}") from error
         with self._reading():
             key, self._env = _acquire(path)
             weakref.finalize(self, _release, key)
-            self._dbs = {name: self._env.open_db(name.encode(), create=False) for name in tables}
+            with _gate:
+                self._dbs = {name: self._env.open_db(name.encode(), create=False) for name in tables}
         self._base = self._find_base()
         self._starts, self._stops = np.zeros(n_viewed, np.int64), np.zeros(n_viewed, np.int64)
 
@@ -222,10 +263,7 @@ class TableReader:
         Raises:
             BundleCorruptError: the record's bytes are not the ones that were written.
         """
-        try:
-            record = self._transaction().get(key, db=self._dbs[table])
-        except lmdb.Error as error:
-            raise BundleCorruptError(self._path, f"LMDB: {error}") from error
+        record = self._record(table, key)
         return None if record is None else self._checked(table, key, bytes(record))
 
     def get_all(self, *wanted: tuple[str, bytes]) -> list[bytes]:
@@ -257,10 +295,7 @@ class TableReader:
         start = self._starts.item(number)
         if start:
             return self._checked(table, key, self._view[start : self._stops.item(number)])
-        try:
-            found = self._transaction().get(key, db=self._dbs[table])
-        except lmdb.Error as error:
-            raise BundleCorruptError(self._path, f"LMDB: {error}") from error
+        found = self._record(table, key)
         if found is None:
             raise self._missing(table, key)
         if self._base is None:
@@ -270,6 +305,20 @@ class TableReader:
         payload = self._checked(table, key, self._view[start:stop])
         self._stops[number], self._starts[number] = stop, start  # in this order: other threads look at the start
         return payload
+
+    def _record(self, table: str, key: bytes) -> memoryview | None:
+        """Return LMDB's own view of a record; it dies with the environment."""
+        _gate.running.append(None)  # what entering the gate does, without a call where it is open
+        if _gate.is_closed:
+            _gate.running.pop()
+            _gate.__enter__()
+        try:
+            record: memoryview | None = self._transaction().get(key, db=self._dbs[table])
+        except lmdb.Error as error:
+            raise BundleCorruptError(self._path, f"LMDB: {error}") from error
+        finally:
+            _gate.running.pop()
+        return record
 
     def _missing(self, table: str, key: bytes) -> BundleCorruptError:
         return BundleCorruptError(self._path, f"{table}: record {key.hex()} is missing")
@@ -284,7 +333,7 @@ class TableReader:
 
     def count(self, table: str) -> int:
         """Return the number of records in a table."""
-        with self._reading(), self._env.begin() as txn:
+        with self._reading(), _gate, self._env.begin() as txn:
             n: int = txn.stat(self._dbs[table])["entries"]
             return n
 
@@ -301,7 +350,7 @@ class TableReader:
         A leaf page starts with its own page number, so the page under any small record gives the base. The
         answer is held against the file before it is believed.
         """
-        with self._reading(), self._env.begin(buffers=True) as txn:
+        with self._reading(), _gate, self._env.begin(buffers=True) as txn:
             cursor = txn.cursor()
             if not cursor.first():
                 return None
@@ -318,6 +367,21 @@ class TableReader:
 def _address(view: memoryview) -> int:
     address: int = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
     return address
+
+
+def records_sha256(path: Path) -> str:
+    """Return the digest of the checksums of all records of a sealed file, as 64 hex digits.
+
+    Raises:
+        BundleCorruptError: not a sound LMDB file.
+        StorageError: it cannot be read.
+    """
+    try:
+        return check_pages(memoryview(map_file(path)))
+    except OSError as error:
+        raise StorageError.from_os_error(path, error) from error
+    except ValueError as error:  # a PageError, or an empty file
+        raise BundleCorruptError(path, f"LMDB: {error}") from error
 
 
 def verify_file(path: Path) -> list[str]:

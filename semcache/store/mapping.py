@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _MADV_POPULATE_READ = 22  # Linux 5.14; not in the mmap module of Python 3.11
@@ -34,7 +35,7 @@ def prefault(view: mmap.mmap) -> None:
 
 
 def read_ahead(path: Path) -> None:
-    """Ask the system to bring a file into the page cache, without waiting for it."""
+    """Ask the system to bring a file into the page cache, without waiting for it. Only a hint: nothing is raised."""
     if hasattr(os, "posix_fadvise"):
-        with path.open("rb") as file:
+        with suppress(OSError), path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

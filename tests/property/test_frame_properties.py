@@ -3,6 +3,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from semcache.core.vectors import unit_rows
 from semcache.store.faiss_frame import Frame, FrameError, read_frame
-from semcache.store.faiss_index import IndexKind, build_index, frame_of, write_index
+from semcache.store.faiss_index import IndexKind, build_index
 
 BOUNDED = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 KINDS: tuple[IndexKind, ...] = ("flat", "ivf", "hnsw")
@@ -27,9 +28,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[IndexKind, tuple[byt
     folder: Path = tmp_path_factory.mktemp("frames")
     found: dict[IndexKind, tuple[bytes, int]] = {}
     for kind in KINDS:
-        write_index(build_index(vectors, kind=kind, seed=0), folder / kind)
+        faiss.write_index(build_index(vectors, kind=kind, seed=0), str(folder / kind))
         raw = (folder / kind).read_bytes()
-        found[kind] = raw, frame_of(folder / kind)[0].frame_bytes
+        found[kind] = raw, read_frame(memoryview(raw)).frame_bytes
     return found
 
 

@@ -52,7 +52,7 @@ def test_answer_zero_is_an_answer() -> None:
 
 def test_one_answer_in_the_whole_bundle_has_the_widest_margin() -> None:
     """Where all rows were seen and all agree, the rival that cannot exist counts as -1."""
-    assert decide([0.75, 0.75], [3, 3], policy=POLICY, exhaustive=True) == Verdict(None, 1.75, None)
+    assert decide([0.75, 0.5], [3, 3], policy=POLICY, exhaustive=True) == Verdict(None, 1.75, None)
 
 
 def test_the_last_row_stands_in_for_a_rival_that_was_not_seen() -> None:

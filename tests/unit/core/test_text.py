@@ -65,7 +65,10 @@ NORMALISED = [
     ('"a" or "b"?', '"a" or "b"'),
     ('say "hi"', 'say "hi"'),
     ('\u201clist files"', '\u201clist files"'),
+    ('"x"', "x"),
     ('""', '""'),
+    ('""a"', '""a"'),
+    ('"a""', '"a""'),
     ("'", "'"),
     # inverted marks
     ("\u00bfQu\u00e9 es?", "qu\u00e9 es"),

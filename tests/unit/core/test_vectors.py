@@ -13,7 +13,8 @@ def rows(*values: list[float]) -> FloatRows:
 
 def test_unit_rows_have_length_one() -> None:
     """Each row is scaled by its own length."""
-    assert unit_rows(rows([3.0, 4.0], [0.0, -2.0])).tolist() == rows([0.6, 0.8], [0.0, -1.0]).tolist()
+    scaled = unit_rows(rows([3.0, 4.0], [0.0, -2.0], [0.25, 0.0]))
+    assert scaled.tolist() == rows([0.6, 0.8], [0.0, -1.0], [1.0, 0.0]).tolist()
 
 
 def test_a_zero_row_stays_zero() -> None:
@@ -62,6 +63,7 @@ def test_nothing_found_recalls_nothing() -> None:
 def test_recall_looks_at_the_first_k_only() -> None:
     """What comes after the k-th found row does not count."""
     assert recall_at_k(rows([0.1, 0.9]), rows([0.9, 0.8]), k=1) == 0.0
+    assert recall_at_k(rows([0.9, 0.1, 0.1]), rows([0.9, 0.8, 0.7]), k=1) == 1.0
 
 
 @pytest.mark.parametrize("k", [1, 2])

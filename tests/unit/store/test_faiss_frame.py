@@ -5,12 +5,13 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
 from semcache.core.vectors import FloatRows, unit_rows
 from semcache.store.faiss_frame import Frame, FrameError, read_frame
-from semcache.store.faiss_index import IndexKind, build_index, write_index
+from semcache.store.faiss_index import IndexKind, build_index
 
 N_ROWS, DIM = 100, 8
 FileOf = Callable[[IndexKind], bytes]
@@ -35,8 +36,8 @@ def sparse(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def written(path: Path, vectors: FloatRows, kind: IndexKind) -> bytes:
-    """Give the bytes of an index file."""
-    write_index(build_index(vectors, kind=kind, seed=0), path)
+    """Give the bytes that FAISS writes for an index."""
+    faiss.write_index(build_index(vectors, kind=kind, seed=0), str(path))
     return path.read_bytes()
 
 

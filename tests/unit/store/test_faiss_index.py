@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import zlib
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,12 @@ def mapped(built: dict[IndexKind, Any], kind: IndexKind, path: Path, *, prefault
     write_index(built[kind], path)
     effort = efforts(built[kind])[-1]
     return MappedIndex(path, frame_sha256=frame_of(path)[1], effort=effort, prefault_pages=prefault_pages)
+
+
+def forged(path: Path, raw: bytes | bytearray) -> str:
+    """Write what FAISS would read with a checksum that fits, as a hostile writer can; give its digest."""
+    path.write_bytes(bytes(raw) + zlib.crc32(raw).to_bytes(4, "little"))
+    return frame_of(path)[1]
 
 
 def only(*rows: int) -> SearchFilter:
@@ -230,31 +238,75 @@ def test_exact_neighbours_are_the_best_by_inner_product() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_frame_of_gives_the_digest_of_the_parsed_part(
-    built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind
-) -> None:
-    """The part before the rows, which FAISS parses."""
+def test_a_file_ends_with_its_checksum(built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind) -> None:
+    """Of everything that FAISS wrote before it, as on disk."""
     write_index(built[kind], tmp_path / "i")
-    frame, digest = frame_of(tmp_path / "i")
-    assert digest == sha256((tmp_path / "i").read_bytes()[: frame.frame_bytes]).hexdigest()
+    faiss.write_index(built[kind], str(tmp_path / "plain"))
+    plain = (tmp_path / "plain").read_bytes()
+    assert (tmp_path / "i").read_bytes() == plain + zlib.crc32(plain).to_bytes(4, "little")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_frame_that_is_not_the_one_written_is_corrupt(
+def test_frame_of_gives_the_digest_of_frame_and_checksum(
     built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind
 ) -> None:
-    """A dummy field that nothing else checks is caught by the digest."""
+    """The part that FAISS parses, and the four bytes that vouch for the rest."""
+    write_index(built[kind], tmp_path / "i")
+    frame, digest = frame_of(tmp_path / "i")
+    raw = (tmp_path / "i").read_bytes()
+    assert digest == sha256(raw[: frame.frame_bytes] + raw[-4:]).hexdigest()
+
+
+@pytest.mark.parametrize("place", [16, -1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frame_that_is_not_the_one_written_is_corrupt(
+    built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind, place: int
+) -> None:
+    """A dummy field that nothing else checks, and the checksum itself, are caught by the digest."""
     path = tmp_path / "i"
     write_index(built[kind], path)
     digest = frame_of(path)[1]
     raw = bytearray(path.read_bytes())
-    raw[16] ^= 1
+    raw[place] ^= 1
     path.write_bytes(raw)
     with pytest.raises(BundleCorruptError, match=r"its frame is not the one that was written"):
         MappedIndex(path, frame_sha256=digest, effort=1, prefault_pages=False)
 
 
-@pytest.mark.parametrize("content", [b"", b"IxSQ", b"not an index" * 100])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_flipped_bit_of_a_code_is_found_before_the_first_search(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """At open where pages are brought in, else when they are first needed, and again each time."""
+    path = tmp_path / "i"
+    write_index(built[kind], path)
+    frame, digest = frame_of(path)
+    raw = bytearray(path.read_bytes())
+    raw[frame.frame_bytes + 1] ^= 1
+    path.write_bytes(raw)
+    effort = efforts(built[kind])[-1]
+    with pytest.raises(BundleCorruptError, match=f"^{path}: its codes are not the ones that were written"):
+        MappedIndex(path, frame_sha256=digest, effort=effort, prefault_pages=True)
+    index = MappedIndex(path, frame_sha256=digest, effort=effort, prefault_pages=False)
+    for _ in range(2):
+        with pytest.raises(BundleCorruptError, match="its codes are not the ones that were written"):
+            index.search(vectors[:1], 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "effort"), [("flat", 1), ("flat", -1), ("ivf", 0), ("ivf", 17), ("hnsw", 0), ("hnsw", 65_537)]
+)
+def test_an_effort_that_is_not_one_for_the_index_is_corrupt(
+    built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind, effort: int
+) -> None:
+    """A manifest can ask for no more than the index can do, and for no less than finds anything."""
+    write_index(built[kind], tmp_path / "i")
+    digest = frame_of(tmp_path / "i")[1]
+    with pytest.raises(BundleCorruptError, match=f"{kind} index with effort {effort} in the manifest, allowed"):
+        MappedIndex(tmp_path / "i", frame_sha256=digest, effort=effort, prefault_pages=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"I", b"IxSQ", b"not an index" * 100])
 def test_a_file_of_another_kind_is_corrupt(tmp_path: Path, content: bytes) -> None:
     """FAISS never sees it; the error names it."""
     path = tmp_path / "i"
@@ -269,13 +321,11 @@ def test_what_only_faiss_finds_wrong_is_corrupt(built: dict[IndexKind, Any], tmp
     """A link to a row that does not exist: FAISS's own error does not leave the file."""
     path = tmp_path / "i"
     write_index(built["hnsw"], path)
-    frame_bytes = frame_of(path)[0].frame_bytes
-    raw = bytearray(path.read_bytes())
+    raw = bytearray(path.read_bytes()[:-4])
     first_link = 4 + 33 + 8 + 6 * 8 + 8 + 7 * 4 + 8 + N_ROWS * 4 + 8 + (N_ROWS + 1) * 8 + 8
     raw[first_link : first_link + 4] = (10**6).to_bytes(4, "little")
-    path.write_bytes(raw)
     with pytest.raises(BundleCorruptError, match=f"^{path}: FAISS: "):
-        MappedIndex(path, frame_sha256=sha256(raw[:frame_bytes]).hexdigest(), effort=16, prefault_pages=False)
+        MappedIndex(path, frame_sha256=forged(path, raw), effort=16, prefault_pages=False)
 
 
 def test_a_missing_file_is_a_storage_error(tmp_path: Path) -> None:
@@ -285,27 +335,35 @@ def test_a_missing_file_is_a_storage_error(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(built: dict[IndexKind, Any], tmp_path: Path) -> None:
-    """FAISS's own error does not leave the file; the message says what to do."""
-    with pytest.raises(StorageError, match=f"^{tmp_path / 'none' / 'i'}: cannot be written"):
+    """With the path and what the system says."""
+    with pytest.raises(StorageError, match=f"^{tmp_path / 'none' / 'i'}: No such file or directory"):
         write_index(built["flat"], tmp_path / "none" / "i")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_is_a_storage_error(built: dict[IndexKind, Any], kind: IndexKind) -> None:
+    """Also where it fills up with the last block, which FAISS itself overlooks."""
+    with pytest.raises(StorageError, match=r"^/dev/full: .*free some space") as caught:
+        write_index(built[kind], Path("/dev/full"))
+    assert caught.value.errno == errno.ENOSPC
+
+
 def with_codes(vectors: FloatRows, kind: IndexKind, path: Path, code: int) -> MappedIndex:
-    """Map an index whose codes, which are not read at open, were all overwritten by one float16."""
+    """Map a forged index whose codes are all one float16."""
     few = vectors[:31]  # one inverted list: its codes stand together, before its labels
     index = build_index(few, kind=kind, seed=0)
     write_index(index, path)
-    frame, digest = frame_of(path)
-    raw = bytearray(path.read_bytes())
-    raw[frame.frame_bytes : frame.frame_bytes + 2 * few.size] = code.to_bytes(2, "little") * few.size
-    path.write_bytes(raw)
-    return MappedIndex(path, frame_sha256=digest, effort=efforts(index)[-1], prefault_pages=False)
+    frame_bytes = frame_of(path)[0].frame_bytes
+    raw = bytearray(path.read_bytes()[:-4])
+    raw[frame_bytes : frame_bytes + 2 * few.size] = code.to_bytes(2, "little") * few.size
+    return MappedIndex(path, frame_sha256=forged(path, raw), effort=efforts(index)[-1], prefault_pages=False)
 
 
 @pytest.mark.parametrize("code", [0x7C00, 0x5000])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_score_that_cannot_be_is_corrupt(vectors: FloatRows, tmp_path: Path, kind: IndexKind, code: int) -> None:
-    """A code that went bad (infinite, or too large) is told when it is met, and never served."""
+    """A code that no writer gives (infinite, or too large) is told when it is met, and never served."""
     with pytest.raises(BundleCorruptError, match="a code is not the one that was written"):
         with_codes(vectors, kind, tmp_path / "i", code).search(np.abs(vectors[:1]), 3)
 
@@ -318,10 +376,11 @@ def test_a_code_that_is_not_a_number_is_never_found(vectors: FloatRows, tmp_path
 
 
 def test_a_label_that_cannot_be_is_corrupt(vectors: FloatRows, tmp_path: Path) -> None:
-    """Labels of inverted lists are not read at open either; a row that does not exist is never given out."""
+    """Labels of inverted lists are not parsed at open; a row that does not exist is never given out."""
     path = tmp_path / "i"
     write_index(build_index(vectors[:31], kind="ivf", seed=0), path)
-    path.write_bytes(path.read_bytes()[:-8] + (31).to_bytes(8, "little"))
-    index = MappedIndex(path, frame_sha256=frame_of(path)[1], effort=1, prefault_pages=False)
-    with pytest.raises(BundleCorruptError, match="a code is not the one that was written"):
-        index.search(vectors[:1], 31)
+    for label in (31, 2**63):
+        digest = forged(path, path.read_bytes()[:-12] + label.to_bytes(8, "little"))
+        index = MappedIndex(path, frame_sha256=digest, effort=1, prefault_pages=False)
+        with pytest.raises(BundleCorruptError, match="a code is not the one that was written"):
+            index.search(vectors[:1], 31)
