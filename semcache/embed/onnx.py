@@ -17,7 +17,7 @@ import tokenizers
 # onnxruntime 1.29 and later send usage events from a thread of their own unless this is set before it is imported.
 # We send nothing; and the thread is missing in a forked child, which then hangs at its end.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-import onnxruntime  # noqa: E402 - after the line above
+import onnxruntime
 
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import MAX_CHARS_PER_TOKEN
