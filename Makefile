@@ -35,6 +35,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+	$(BIN)/mypy tests/format/conftest.py
 
 check: $(STAMP)
 	$(BIN)/pytest

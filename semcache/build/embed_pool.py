@@ -17,6 +17,7 @@ from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 
 _WAIT_S = 0.2
+_BLOCK_BYTES = 1 << 20
 
 
 class EmbedPool:
@@ -46,7 +47,8 @@ class EmbedPool:
         Raises:
             OSError: the scratch file cannot be made.
         """
-        self.vectors: FloatRows = np.memmap(path, dtype=np.float32, mode="w+", shape=(n_rows, embedder.dim))
+        _reserve(path, n_rows * embedder.dim * 4)
+        self.vectors: FloatRows = np.memmap(path, dtype=np.float32, mode="r+", shape=(n_rows, embedder.dim))
         self._embedder, self._on_rows = embedder, on_rows
         n_workers = n_workers or os.cpu_count() or 1
         self._work: queue.Queue[tuple[int, list[str]] | None] = queue.Queue(maxsize=2 * n_workers)
@@ -105,3 +107,13 @@ class EmbedPool:
                 with suppress(queue.Full):
                     self._work.put_nowait(None)
                 thread.join(timeout=_WAIT_S)
+
+
+def _reserve(path: Path, size_bytes: int) -> None:
+    """Create a file with room on the disk for all of it: a map of a hole on a full disk ends the process (SIGBUS)."""
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size_bytes)
+        else:
+            for start in range(0, size_bytes, _BLOCK_BYTES):
+                file.write(bytes(min(_BLOCK_BYTES, size_bytes - start)))

@@ -35,6 +35,8 @@ def ensure_encoder(fs: FileSystem, root: Path, model: str) -> Path:
     try:
         fs.make_dir(sources)
         with exclusive_lock(encoders / "export.lock", wait=True):
+            _clear_debris(fs, encoders, sources)
+            fs.sync_dir(encoders)  # whoever published an encoder may have died before this
             if model == HASHING_MODEL:
                 return _ensure_spec_only(fs, root, HASHING_SPEC)
             source = find_model(model)
@@ -45,6 +47,14 @@ def ensure_encoder(fs: FileSystem, root: Path, model: str) -> Path:
             return _export(fs, root, source, pointer)
     except OSError as error:
         raise StorageError.from_os_error(error.filename or encoders, error) from error
+
+
+def _clear_debris(fs: FileSystem, encoders: Path, sources: Path) -> None:
+    """Delete what killed exports left. We hold the lock: whoever made it is dead."""
+    for folder in encoders.glob(f"{STAGING_PREFIX}*"):
+        fs.remove_tree(folder)
+    for path in sources.glob("*.new"):
+        fs.remove_file(path)
 
 
 def _known(root: Path, pointer: Path) -> Path | None:
@@ -90,8 +100,6 @@ def _ensure_spec_only(fs: FileSystem, root: Path, spec: EncoderSpec) -> Path:
 
 def _staging(fs: FileSystem, root: Path) -> Path:
     encoders = root / ENCODERS_DIR
-    for debris in encoders.glob(f"{STAGING_PREFIX}*"):  # we hold the lock: whoever made it is dead
-        fs.remove_tree(debris)
     staged = encoders / f"{STAGING_PREFIX}{os.getpid()}"
     fs.make_dir(staged)
     return staged
@@ -99,9 +107,9 @@ def _staging(fs: FileSystem, root: Path) -> Path:
 
 def _move(fs: FileSystem, root: Path, staged: Path, spec: EncoderSpec) -> Path:
     target = encoder_dir(root, spec.fingerprint)
-    if target.exists():  # damaged, or its pointer was lost: the fresh one takes its place
-        fs.rename(target, target.with_name(f"{STAGING_PREFIX}damaged-{spec.fingerprint}"))
-    publish_dir(fs, staged, target)
+    aside = target.with_name(f"{STAGING_PREFIX}damaged-{spec.fingerprint}")
+    # damaged, or its pointer was lost: the fresh one takes its place
+    publish_dir(fs, staged, target, aside=aside if target.exists() else None)
     return target
 
 

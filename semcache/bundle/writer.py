@@ -84,14 +84,14 @@ def open_staging(fs: FileSystem, root: Path, name: str) -> Iterator[Staging]:
     lock_path = bundle_dir / layout.LOCK_FILE
     with _system_errors(bundle_dir):
         fs.make_dir(versions_dir)
-        for folder in (root, bundle_dir):  # whoever made them may have died before this
+        for folder in (root.absolute().parent, root, bundle_dir):  # whoever made them may have died before this
             fs.sync_dir(folder)
         try:
             with exclusive_lock(lock_path):
                 _clear_debris(fs, versions_dir)
                 folder = versions_dir / f"{layout.STAGING_PREFIX}{os.getpid()}"
-                fs.make_dir(folder)
                 try:
+                    fs.make_dir(folder)
                     yield Staging(fs, bundle_dir, folder)
                 finally:
                     if folder.exists():

@@ -52,9 +52,10 @@ def main() -> None:
     except SemcacheError as error:
         report(error)
         sys.exit(EXIT_ERROR)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; nothing was changed", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code == EXIT_INTERRUPTED:  # typer turns KeyboardInterrupt into this, without a word
+            typer.echo("interrupted; nothing was changed", err=True)
+        raise
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_ERROR)

@@ -203,6 +203,13 @@ def test_a_line_that_is_not_json_is_a_problem(raw: bytes) -> None:
     assert problem.startswith("line: not JSON: ")
 
 
+@pytest.mark.parametrize(("depth", "is_allowed"), [(100, True), (101, False)])
+def test_json_may_be_a_hundred_levels_deep(*, depth: int, is_allowed: bool) -> None:
+    """Whoever reads the answer must be able to parse it."""
+    raw = b'{"id": "a", "query": "q", "answer": ' + b"[" * depth + b"]" * depth + b"}"
+    assert (parse_line(raw, 1).entry is not None) == is_allowed
+
+
 def test_a_deeply_nested_answer_is_a_problem_or_an_answer() -> None:
     """A JSON answer may be as deep as it likes; it never ends the scan with an error of the JSON library."""
     raw = b'{"id": "a", "query": "q", "answer": ' + b"[" * 300 + b"]" * 300 + b"}"

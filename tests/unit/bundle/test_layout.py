@@ -23,6 +23,7 @@ def test_the_names_on_disk_never_change() -> None:
         "ROWS_FILE": "rows.npy",
         "ENTRIES_FILE": "entries.npy",
         "PROBES_FILE": "probes.npy",
+        "RECORDS_FILE": "records.sha256",
     }
 
 
@@ -34,7 +35,8 @@ def test_the_tables_of_values_never_change() -> None:
 
 def test_the_files_of_a_version_are_all_but_the_manifest() -> None:
     """The manifest lists them."""
-    assert set(layout.VERSION_FILES) == {"index.faiss", "values.mdb", "rows.npy", "entries.npy", "probes.npy"}
+    arrays = {"rows.npy", "entries.npy", "probes.npy"}
+    assert set(layout.VERSION_FILES) == {"index.faiss", "values.mdb", "records.sha256", *arrays}
 
 
 def test_arrays_are_little_endian_and_packed() -> None:

@@ -90,7 +90,12 @@ def test_a_variant_is_its_kind_and_its_text(kind: VariantKind, payload: bytes) -
         (unpack_entry, b"", "^entry "),
         (unpack_entry, b"id only", "^entry "),
         (unpack_variant, b"", "^variant "),
+        (unpack_variant, b"\0", "^variant "),
         (unpack_variant, b"\x03text", "^variant .*03"),
+        (unpack_variant, b"\0\0\0\0answer", "^variant "),
+        (unpack_variant, b"\0ab\0", "^variant "),
+        (unpack_entry, b"\0{}", "^entry "),
+        (unpack_entry, b"id\0text", "^entry "),
     ],
 )
 def test_a_payload_of_no_form_is_a_record_error(

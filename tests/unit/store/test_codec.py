@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,6 +43,25 @@ def test_a_trained_dictionary_is_the_same_every_time() -> None:
     """The same corpus gives the same bundle."""
     trained = train_dictionary(SAMPLES)
     assert trained == train_dictionary(SAMPLES) != b""
+
+
+def test_the_least_to_learn_from_gives_a_dictionary() -> None:
+    """Sixteen samples of 8 KiB together."""
+    samples = [sample.ljust(512, b".")[:512] for sample in SAMPLES[:16]]
+    assert train_dictionary(samples) != b""
+    assert train_dictionary([*samples[:15], samples[15][:-8]]) == b""
+
+
+def test_a_dictionary_has_64_kib_at_most() -> None:
+    """However large the corpus is."""
+    noise = random.Random(0)
+    assert len(train_dictionary([noise.randbytes(10_000) for _ in range(64)])) == 65_536
+
+
+def test_a_frame_does_not_name_its_dictionary() -> None:
+    """There is one a bundle: four bytes a value are saved."""
+    frame = ValueCodec(train_dictionary(SAMPLES)).compress(SAMPLES[0])
+    assert zstandard.get_frame_parameters(frame).dict_id == 0
 
 
 @pytest.mark.parametrize("samples", [[], [b"a" * 100_000] * 15, [b"short"] * 64, [b""] * 64])

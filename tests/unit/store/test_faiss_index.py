@@ -277,7 +277,7 @@ def test_a_frame_that_is_not_the_one_written_is_corrupt(
 def test_a_flipped_bit_of_a_code_is_found_before_the_first_search(
     built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
 ) -> None:
-    """At open where pages are brought in, else when they are first needed, and again each time."""
+    """When they are first needed, and again each time; whether or not pages were brought in at open."""
     path = tmp_path / "i"
     write_index(built[kind], path)
     frame, digest = frame_of(path)
@@ -285,12 +285,11 @@ def test_a_flipped_bit_of_a_code_is_found_before_the_first_search(
     raw[frame.frame_bytes + 1] ^= 1
     path.write_bytes(raw)
     effort = efforts(built[kind])[-1]
-    with pytest.raises(BundleCorruptError, match=f"^{path}: its codes are not the ones that were written"):
-        MappedIndex(path, frame_sha256=digest, effort=effort, prefault_pages=True)
-    index = MappedIndex(path, frame_sha256=digest, effort=effort, prefault_pages=False)
-    for _ in range(2):
-        with pytest.raises(BundleCorruptError, match="its codes are not the ones that were written"):
-            index.search(vectors[:1], 1)
+    for prefault_pages in (True, False):
+        index = MappedIndex(path, frame_sha256=digest, effort=effort, prefault_pages=prefault_pages)
+        for _ in range(2):
+            with pytest.raises(BundleCorruptError, match=f"^{path}: its codes are not the ones that were written"):
+                index.search(vectors[:1], 1)
 
 
 @pytest.mark.parametrize(
@@ -360,10 +359,10 @@ def with_codes(vectors: FloatRows, kind: IndexKind, path: Path, code: int) -> Ma
     return MappedIndex(path, frame_sha256=forged(path, raw), effort=efforts(index)[-1], prefault_pages=False)
 
 
-@pytest.mark.parametrize("code", [0x7C00, 0x5000])
+@pytest.mark.parametrize("code", [0x7C00, 0x5000, 0x3600])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_score_that_cannot_be_is_corrupt(vectors: FloatRows, tmp_path: Path, kind: IndexKind, code: int) -> None:
-    """A code that no writer gives (infinite, or too large) is told when it is met, and never served."""
+    """A code that no writer gives (infinite, large, or a little too large) is told when it is met, never served."""
     with pytest.raises(BundleCorruptError, match="a code is not the one that was written"):
         with_codes(vectors, kind, tmp_path / "i", code).search(np.abs(vectors[:1]), 3)
 

@@ -18,7 +18,7 @@ class RecordingFileSystem(FileSystem):
 
     def _note(self, step: str, *paths: Path) -> None:
         self.steps.append(" ".join([step, *(path.name for path in paths)]))
-        if step == self._fail_at:
+        if self._fail_at in {step, self.steps[-1]}:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def write_bytes(self, path: Path, data: bytes) -> None:
@@ -40,6 +40,11 @@ class RecordingFileSystem(FileSystem):
         """Note and rename."""
         self._note("rename", source, target)
         super().rename(source, target)
+
+    def remove_tree(self, path: Path) -> None:
+        """Note and remove."""
+        self._note("remove_tree", path)
+        super().remove_tree(path)
 
     def replace(self, source: Path, target: Path) -> None:
         """Note and replace."""
@@ -80,6 +85,44 @@ def test_publish_that_fails_before_the_rename_leaves_no_final_name(staged: Path,
     assert sorted(path.name for path in staged.parent.iterdir()) == ["staged"]
 
 
+@pytest.fixture
+def damaged(staged: Path) -> Path:
+    """Give a damaged folder that has the final name already."""
+    folder = staged.with_name("final")
+    folder.mkdir()
+    (folder / "a").write_bytes(b"damaged")
+    return folder
+
+
+def test_publish_puts_a_damaged_folder_aside_and_deletes_it(staged: Path, damaged: Path) -> None:
+    """Only when the whole one is ready to take its name, and durable."""
+    fs = RecordingFileSystem()
+    publish_dir(fs, staged, damaged, aside=staged.with_name("aside"))
+    assert fs.steps[2:] == [
+        "sync_dir staged",
+        "rename final aside",
+        "rename staged final",
+        "sync_dir versions",
+        "remove_tree aside",
+    ]
+    assert [path.name for path in staged.parent.iterdir()] == ["final"]
+    assert (damaged / "a").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("step", ["sync_file", "sync_dir", "rename final aside", "rename staged final"])
+def test_publish_that_fails_puts_a_damaged_folder_back(staged: Path, damaged: Path, step: str) -> None:
+    """It still answers some questions."""
+    with pytest.raises(OSError, match=r"\[Errno 5\]"):
+        publish_dir(RecordingFileSystem(fail_at=step), staged, damaged, aside=staged.with_name("aside"))
+    assert (damaged / "a").read_bytes() == b"damaged"
+
+
+def test_publish_is_done_even_if_the_damaged_folder_stays(staged: Path, damaged: Path) -> None:
+    """The next build clears it."""
+    publish_dir(RecordingFileSystem(fail_at="remove_tree"), staged, damaged, aside=staged.with_name("aside"))
+    assert (damaged / "a").read_bytes() == b"one"
+
+
 def test_replace_syncs_the_new_file_before_it_takes_the_name(tmp_path: Path) -> None:
     """A crash leaves the old content or the new one, never an empty file."""
     fs = RecordingFileSystem()
@@ -101,11 +144,11 @@ def test_replace_gives_the_new_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", ["write", "sync_file", "replace"])
 def test_replace_that_fails_keeps_the_old_content(tmp_path: Path, step: str) -> None:
-    """What was live stays live."""
+    """What was live stays live, and nothing is left beside it."""
     (tmp_path / "CURRENT").write_bytes(b"old")
     with pytest.raises(OSError, match=r"\[Errno 5\]"):
         replace_file(RecordingFileSystem(fail_at=step), tmp_path / "CURRENT", b"new")
-    assert (tmp_path / "CURRENT").read_bytes() == b"old"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("CURRENT", b"old")]
 
 
 @pytest.mark.parametrize("step", ["sync_file", "sync_dir"])
@@ -141,6 +184,14 @@ def test_make_dir_makes_parents_and_keeps_what_is_there(tmp_path: Path) -> None:
     (folder / "file").touch()
     FileSystem().make_dir(folder)
     assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+def test_make_dir_makes_every_new_name_durable(tmp_path: Path) -> None:
+    """Each folder above a new one is synced, from the top; where nothing is new, nothing is."""
+    fs = RecordingFileSystem()
+    fs.make_dir(tmp_path / "a" / "b")
+    fs.make_dir(tmp_path / "a" / "b")
+    assert fs.steps == [f"sync_dir {tmp_path.name}", "sync_dir a"]
 
 
 def test_remove_tree_deletes_a_folder_with_its_content(staged: Path) -> None:

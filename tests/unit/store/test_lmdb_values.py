@@ -175,7 +175,7 @@ def test_a_writer_can_be_closed_twice(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_missing_is_a_storage_error(tmp_path: Path) -> None:
     """The system's refusal comes with the path."""
-    with pytest.raises(StorageError, match=f"^{tmp_path / 'none' / 'scratch'}: "):
+    with pytest.raises(StorageError, match=f"^{tmp_path / 'none' / 'scratch'}: .*No such file or directory"):
         TableWriter(tmp_path / "none" / "scratch", ["one"])
 
 

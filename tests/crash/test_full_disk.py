@@ -1,0 +1,79 @@
+"""The disk is full: a limit on the size of files, and a real small file system."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from crash_corpora import (
+    NEW,
+    NEW_CORPUS,
+    OLD,
+    OLD_CORPUS,
+    answers,
+    build_pairs,
+    debris,
+    listing,
+    many_pairs,
+    problems,
+    write_pairs,
+)
+from crash_programs import cli, cli_with_file_limit, run
+
+
+@pytest.mark.parametrize("limit_bytes", [0, 20, 1000, 10_000, 40_000])
+def test_a_file_that_may_not_grow_fails_the_build_and_changes_nothing(tmp_path: Path, limit_bytes: int) -> None:
+    """Exit code 1 and one line on stderr; the old version answers and every file is as before."""
+    root = tmp_path / "indexes"
+    build_pairs(root, OLD_CORPUS)
+    before = listing(root)
+    corpus = write_pairs(tmp_path / "new.jsonl", many_pairs(300))
+    done = run(
+        cli_with_file_limit, str(limit_bytes), "build", corpus, "--name", "small", "--root", root, "--model", "hashing"
+    )
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1, done.err
+    assert done.err.startswith("semcache: ")
+    assert answers(root) == OLD
+    assert listing(root) == before
+    build_pairs(root, NEW_CORPUS)
+    assert (answers(root), problems(root), debris(root)) == (NEW, [], [])
+
+
+@contextmanager
+def small_file_system(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a tmpfs of a size, or skip the test where that is not allowed."""
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True)  # noqa: PLW1510 - looked at below
+    if done.returncode != 0:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.mark.parametrize("size", ["1m", "2m", "3m", "4m"])
+def test_a_full_disk_fails_the_build_and_changes_nothing(tmp_path: Path, size: str) -> None:
+    """Exit code 1 and one line on stderr; the old version answers, nothing is left; with room the build works."""
+    corpus = write_pairs(tmp_path / "new.jsonl", many_pairs(8000))
+    with small_file_system(tmp_path / "disk", size) as disk:
+        root = disk / "indexes"
+        build_pairs(root, OLD_CORPUS, corpora_dir=tmp_path)
+        before = listing(root)
+        arguments = ("build", str(corpus), "--name", "small", "--root", str(root), "--model", "hashing")
+        done = run(cli, *arguments, "--workers", "1")
+        assert (done.code, done.out) == (1, ""), done.err
+        assert done.err.count("\n") == 1, done.err
+        assert done.err.startswith("semcache: ")
+        assert answers(root) == OLD
+        assert listing(root) == before
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        build_pairs(root, NEW_CORPUS, corpora_dir=tmp_path)
+        assert (answers(root), problems(root), debris(root)) == (NEW, [], [])

@@ -1,0 +1,166 @@
+"""The golden bundle: written once, checked in, and read for ever."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semcache import BuildConfig, Cache, Hit, Miss, build_bundle, check_bundle
+from semcache.build import pipeline
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+GOLDEN = DATA / "golden"
+CONFIG = BuildConfig(model="hashing", index="flat", threshold=0.7, margin=0.05)
+PLAIN_ID, ZSTD_ID = "04b8517b18790e57b8e1738f592302e2", "bac83ce60c881faad2e48d742892cbe6"
+LOGIN = "Write the spec of the login first.\nThen plan it."
+NAIVE = "Na\u00efve caf\u00e9 \u2014 \u65e5\u672c\u8a9e \U0001f600"
+COPY = "cp -a keeps times, owners and links. " * 80
+LONG = " ".join(f"word{i}" for i in range(300))
+DIGESTS = {
+    "encoders/7fbf617d842cae750b0a0b9343af8030/encoder.json": "7fbf617d842cae750b0a0b9343af8030"
+    "254147a707f29441de6f4d83741c9c1a",
+    "plain/CURRENT": "247af6ce30480381506b2b9fe32d6cc96e22e3e9e72fdf7b3399b3b8df3ae6ce",
+    f"plain/versions/{PLAIN_ID}/entries.npy": "e2f893630dba5c2455310ac6cd36a06f058a0c2dd3512dab4373d9375c5faa27",
+    f"plain/versions/{PLAIN_ID}/index.faiss": "e701e9b9b3ed70cc0e4dd92ca03c7dff85e71860df37dd1ca63c6052a730489c",
+    f"plain/versions/{PLAIN_ID}/manifest.json": "04b8517b18790e57b8e1738f592302e26db4810c5e01f24d1001972cc6af6417",
+    f"plain/versions/{PLAIN_ID}/probes.npy": "777405a5d2e0ffc3741e1b43176ab273ea24fdf2314de9d334d4ab6725ba2ea2",
+    f"plain/versions/{PLAIN_ID}/records.sha256": "67600b11527061202ef39d1914ebebbae58b55bb3a7390c5afb2444b0e31b195",
+    f"plain/versions/{PLAIN_ID}/rows.npy": "cfb693c4659cef066c323eafc19286ebe32a056ca3876b3452c57ccd1d140a83",
+    f"plain/versions/{PLAIN_ID}/values.mdb": "e8159a1994141f1c05f04547c9e57619edd865060b492252e39fb4f15a1450f2",
+    "zstd/CURRENT": "1652965ab6c410a4dfc61313d10d99b853dd05f1938583cab8fb4f359e772dab",
+    f"zstd/versions/{ZSTD_ID}/entries.npy": "b6c5a2f48d09d2f031eb9f0ce284a7e20ad47f91a23132c974471e25e201f14f",
+    f"zstd/versions/{ZSTD_ID}/index.faiss": "eaf6abd49a877593e3aad736f4a1f7d7fc5a752db7bdd36afbb9394ea3015a75",
+    f"zstd/versions/{ZSTD_ID}/manifest.json": "bac83ce60c881faad2e48d742892cbe6adc8ff75ef4ccdb49a7b4a9f32301692",
+    f"zstd/versions/{ZSTD_ID}/probes.npy": "777405a5d2e0ffc3741e1b43176ab273ea24fdf2314de9d334d4ab6725ba2ea2",
+    f"zstd/versions/{ZSTD_ID}/records.sha256": "652e0dfc5bf068495430b5d5dfca4b18dfc8ea8cac16f627ca097768af24b9f2",
+    f"zstd/versions/{ZSTD_ID}/rows.npy": "01a6a79a4015daeced2a47f3e4cb95170160b5e05f2980780441ad5da745ac1c",
+    f"zstd/versions/{ZSTD_ID}/values.mdb": "19907d79d02183cf1c4353312d682e929fed6ae2e72ef77780a53650c483c09a",
+}
+HITS = [
+    ("How do I add a login page?", None, "login/add", "exact", 1.0, LOGIN),
+    ("  ADD   login page!! ", None, "login/add", "exact", 1.0, LOGIN),
+    ("now add login page", None, "login/add", "semantic", 0.9183, LOGIN),
+    ("set up a PostgreSQL database", "web", "db/setup", "exact", 1.0, "docker run postgres"),
+    ("set up a PostgreSQL database", "shell", "shell/setup", "exact", 1.0, "createdb app"),
+    ("set up a postgresql database now", "shell", "shell/setup", "semantic", 0.9282, "createdb app"),
+    ("list all the files", None, "files/list", "semantic", 0.8296, '{"command":"ls -la","safe":true}'),
+    ("C\u00f3mo A\u00d1ADO una base de datos", None, "unicode/\u00fc", "exact", 1.0, NAIVE),
+    ("como a\u00f1ado una base de datos", None, "unicode/\u00fc", "semantic", 0.9167, NAIVE),
+    ("strasse und strasse 1", None, "unicode/\u00fc", "exact", 1.0, NAIVE),
+    ("copy a folder with everything in it", None, "files/copy", "exact", 1.0, COPY),
+    (LONG, None, "docs/long", "exact", 1.0, "Too long to embed, found by its exact text only."),
+]  # fmt: skip
+MISSES = [
+    ("remove the login page", None, "guard", 1.0),
+    ("please remove the login page", None, "guard", 0.8183),
+    ("set up a PostgreSQL database", None, "ambiguous", 1.0),
+    ("set up a postgresql database now", None, "below_margin", 0.9282),
+    ("How to use database version nine", None, "expired", 1.0),
+    ("what is the weather", None, "below_threshold", 0.1235),
+    (f"{LONG} more", None, "too_long", None),
+    ("list all files", "nowhere", "no_namespace", None),
+]
+
+
+def test_every_byte_of_the_golden_bundles_is_the_one_checked_in() -> None:
+    """Nobody rebuilds them: a change of the format adds new golden data beside these."""
+    found = {
+        path.relative_to(GOLDEN).as_posix(): sha256(path.read_bytes()).hexdigest()
+        for path in GOLDEN.rglob("*")
+        if path.is_file()
+    }
+    assert found == DIGESTS
+
+
+@pytest.mark.parametrize(("text", "namespace", "entry_id", "kind", "score", "answer"), HITS)
+def test_the_golden_bundle_answers(
+    text: str, namespace: str | None, *, entry_id: str, kind: str, score: float, answer: str
+) -> None:
+    """Exact and semantic lookups give the same entries, scores and bytes as on the day it was written."""
+    with Cache.open("plain", root=GOLDEN) as cache:
+        hit = cache.lookup(text, namespace=namespace)
+    assert isinstance(hit, Hit)
+    assert (hit.entry_id, str(hit.kind), hit.text, hit.bundle_id) == (entry_id, kind, answer, PLAIN_ID)
+    assert hit.score == pytest.approx(score, abs=1e-3)
+
+
+@pytest.mark.parametrize(("text", "namespace", "reason", "score"), MISSES)
+def test_the_golden_bundle_misses(text: str, namespace: str | None, reason: str, score: float | None) -> None:
+    """What was a miss, and why, stays so."""
+    with Cache.open("plain", root=GOLDEN) as cache:
+        miss = cache.lookup(text, namespace=namespace)
+    assert isinstance(miss, Miss)
+    assert str(miss.reason) == reason
+    assert miss.score == (None if score is None else pytest.approx(score, abs=1e-3))
+
+
+def test_the_golden_bundle_keeps_metadata_and_json() -> None:
+    """An answer that was JSON is JSON again, and an entry's fields come back."""
+    with Cache.open("plain", root=GOLDEN) as cache:
+        files, login = cache.lookup("list all files"), cache.lookup("add login page")
+    assert isinstance(files, Hit)
+    assert isinstance(login, Hit)
+    assert (files.value_type, files.json()) == ("json", {"command": "ls -la", "safe": True})
+    assert login.metadata == {"licence": "Apache-2.0", "source": "golden", "tags": ["auth"], "x_reviewed": True}
+
+
+def test_the_compressed_golden_bundle_answers_every_question_of_its_corpus() -> None:
+    """Values packed with a dictionary are read with it, by whatever zstandard is installed."""
+    lines = (DATA / "golden_zstd.jsonl").read_text("utf-8").splitlines()
+    entries = [json.loads(line) for line in lines]
+    with Cache.open("zstd", root=GOLDEN) as cache:
+        results = cache.lookup_many([entry["query"] for entry in entries])
+    assert [result.text for result in results if isinstance(result, Hit)] == [entry["answer"] for entry in entries]
+    assert len(entries) == 52
+
+
+@pytest.mark.parametrize("name", ["plain", "zstd"])
+def test_check_finds_nothing_wrong_with_the_golden_bundles(name: str) -> None:
+    """Today's full check accepts yesterday's bytes."""
+    assert check_bundle(name, root=GOLDEN) == []
+
+
+def test_a_build_of_the_same_corpus_gives_the_golden_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same corpus, config and seed: same bytes, same id. The program's version is part of what is digested."""
+    if os.sysconf("SC_PAGESIZE") != 4096:
+        pytest.skip("LMDB takes its page size from the machine; the golden bundle has pages of 4,096 bytes")
+    monkeypatch.setattr(pipeline, "__version__", "0.1.0")
+    report = build_bundle([DATA / "golden_plain.jsonl"], name="plain", root=tmp_path, config=CONFIG)
+    assert report.id == PLAIN_ID
+
+
+@pytest.fixture(scope="module")
+def large_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a corpus of 3,000 entries of random words."""
+    rng = np.random.default_rng(11)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    words = ["".join(rng.choice(letters, size=rng.integers(3, 10))) for _ in range(900)]
+
+    def text() -> str:
+        return " ".join(rng.choice(words, size=6))
+
+    entries: list[dict[str, Any]] = [
+        {"id": str(i), "query": f"{text()} {i}", "answer": f"{text()} {i}"} for i in range(3000)
+    ]
+    path = tmp_path_factory.mktemp("large") / "large.jsonl"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "ivf"])
+def test_building_an_approximate_index_twice_gives_one_version(tmp_path: Path, large_corpus: Path, kind: Any) -> None:
+    """Neither the threads that embed nor those that cluster leave a trace in the bytes."""
+    few = dataclasses.replace(CONFIG, index=kind, n_workers=1, min_recall_at_1=0.0, min_recall_at_10=0.0)
+    many = dataclasses.replace(few, n_workers=4, batch_rows=64)
+    first = build_bundle([large_corpus], name="large", root=tmp_path / "a", config=few)
+    second = build_bundle([large_corpus], name="large", root=tmp_path / "b", config=many)
+    assert first.manifest.index.kind == kind
+    assert (first.is_new, second.is_new) == (True, True)
+    assert first.id == second.id
