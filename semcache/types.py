@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """The very same text has different answers in several namespaces: name one."""
     TOO_LONG = "too_long"
     """The text does not fit the encoder's window; embedding it cut off would be unsafe."""
+    UNKNOWN_WORD = "unknown_word"
+    """The text holds a word that the encoder cannot tell from other unknown words (an emoji, a long code)."""
     GUARD = "guard"
     """The nearest text is a guard: known to be close, known not to have this answer."""
     BELOW_THRESHOLD = "below_threshold"

@@ -15,6 +15,7 @@ from semcache.bundle.reader import VersionReader, check_file, read_manifest
 from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.manifest import Manifest
 from semcache.core.text import exact_key, normalise
+from semcache.core.vectors import cosines
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import MODEL_FILE, TOKENIZER_FILE, read_spec, read_verified
 from semcache.embed.registry import load_embedder
@@ -140,11 +141,11 @@ def _check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
     encoder, folder = reader.manifest.encoder, reader.folder
     if embedder.dim != encoder.dim:
         return [f"{folder / layout.MANIFEST_FILE}: encoder.dim is {encoder.dim}, the encoder gives {embedder.dim}"]
-    cosines = (embedder.embed(encoder.probe_texts) * reader.probes).sum(axis=1)
+    found = cosines(embedder.embed(encoder.probe_texts), reader.probes)
     problems = [
         f"{folder / layout.PROBES_FILE}: probe {i}: cosine {cosine:.5f} to what the encoder gives here, "
         f"allowed at least {encoder.probe_min_cosine}"
-        for i, cosine in enumerate(cosines)
+        for i, cosine in enumerate(found)
         if not cosine >= encoder.probe_min_cosine  # NaN is not
     ]
     sample = np.linspace(0, len(reader.rows) - 1, min(_SELF_QUERIES, len(reader.rows)), dtype=np.int64)

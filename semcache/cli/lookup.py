@@ -111,6 +111,9 @@ def _batches_from_stdin() -> Iterator[list[str]]:
     batch = []
     is_terminal = sys.stdin.isatty()
     while raw := sys.stdin.buffer.readline(_MAX_LINE_BYTES):
+        rest = raw
+        while len(rest) == _MAX_LINE_BYTES and not rest.endswith(b"\n"):  # one line is one result, however long
+            rest = sys.stdin.buffer.readline(_MAX_LINE_BYTES)
         batch.append(raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape"))
         if is_terminal or len(batch) >= _BATCH_LINES:
             yield batch

@@ -63,10 +63,10 @@ def decide(scores: Sequence[float], answers: Sequence[int], *, policy: Policy, e
         margin = scores[0] + 1.0
     else:
         margin = scores[0] - scores[-1]
-    if best == GUARD:
-        return Verdict(Reason.GUARD, margin, rival)
     if scores[0] < policy.threshold:
         return Verdict(Reason.BELOW_THRESHOLD, margin, rival)
+    if best == GUARD:
+        return Verdict(Reason.GUARD, margin, rival)
     if margin < policy.margin:
         tied_guard = rival is not None and answers[rival] == GUARD
         return Verdict(Reason.GUARD if tied_guard else Reason.BELOW_MARGIN, margin, rival)

@@ -15,6 +15,17 @@ def unit_rows(x: FloatRows) -> FloatRows:
     return scaled
 
 
+def cosines(a: FloatRows, b: FloatRows) -> FloatRows:
+    """Return (n,) cosines of the rows of two (n, dim) float32 arrays of unit rows; 1 where both rows are zero."""
+    both_zero = ~(a.any(axis=1) | b.any(axis=1))
+    return np.asarray((a * b).sum(axis=1) + both_zero, dtype=np.float32)
+
+
+def worst_cosine(a: FloatRows, b: FloatRows) -> float:
+    """Return the least of `cosines`; 1 of no rows, NaN where there is one."""
+    return float(cosines(a, b).min(initial=1.0))
+
+
 def recall_at_k(found: FloatRows, exact: FloatRows, *, k: int, tolerance: float = 1e-6) -> float:
     """Return the share of the exact k best that were found, judged by score so that ties count.
 

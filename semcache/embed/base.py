@@ -32,5 +32,6 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> FloatRows:
         """Return (n, dim) float32 unit rows. One text, one vector: whatever stands beside it in the batch.
 
-        A text of more than `max_tokens` tokens is never cut: its row is zero.
+        A text of more than `max_tokens` tokens is never cut, and one with a word that is not in the vocabulary is
+        never embedded (all such words are one token, so two texts would get the same vector): their rows are zero.
         """

@@ -7,6 +7,7 @@ to the bit alone, in any batch, with any number of threads; between CPUs kernels
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ class OnnxEmbedder:
             self._tokenizer = tokenizers.Tokenizer.from_str(tokenizer.decode("utf-8"))
             self._tokenizer.no_truncation()
             self._tokenizer.no_padding()
+            self._unknown_id = _unknown_id(tokenizer, self._tokenizer)
             self._session = onnxruntime.InferenceSession(
                 model,
                 _options(n_threads),
@@ -84,12 +86,12 @@ class OnnxEmbedder:
         return len(self._tokenizer.encode(text).ids)
 
     def embed(self, texts: Sequence[str]) -> FloatRows:
-        """Return (n, dim) float32 unit rows; zero for a text that is too long."""
+        """Return (n, dim) float32 unit rows; zero for a text that is too long or holds an unknown word."""
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         by_length: dict[int, list[int]] = {}
         ids = self._token_ids(texts)
         for i, tokens in enumerate(ids):
-            if 0 < len(tokens) <= self.max_tokens:
+            if 0 < len(tokens) <= self.max_tokens and self._unknown_id not in tokens:
                 by_length.setdefault(len(tokens), []).append(i)
         for length, members in by_length.items():
             step = max(1, _BATCH_TOKENS // length)
@@ -110,6 +112,12 @@ class OnnxEmbedder:
         feed = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
         vectors: FloatRows = self._session.run(["vectors"], feed)[0]
         return vectors
+
+
+def _unknown_id(raw: bytes, tokenizer: tokenizers.Tokenizer) -> int | None:
+    """Return the token that stands for every word outside the vocabulary; None where there is none."""
+    name = json.loads(raw)["model"].get("unk_token")
+    return None if name is None else tokenizer.token_to_id(name)
 
 
 def _options(n_threads: int) -> onnxruntime.SessionOptions:

@@ -145,12 +145,12 @@ class Cache:
             raise ConfigError(msg)
         vectors = _embed(version, [text])
         if not vectors.any():
-            msg = f"text: longer than the encoder's {version.reader.manifest.encoder.max_tokens} tokens"
+            msg = f"text: {version.not_embedded(text).detail}"
             raise ConfigError(msg)
         return list(version.neighbours(version.retrieve(vectors, namespace=namespace, k=k)[0]))
 
     def embed(self, texts: Sequence[str]) -> FloatRows:
-        """Return (n, dim) float32 unit rows with the bundle's encoder; zero for a text that is too long.
+        """Return (n, dim) float32 unit rows with the bundle's encoder; zero for a text it cannot tell apart.
 
         Raises:
             ConfigError: a text is not valid Unicode.
@@ -245,7 +245,10 @@ def _semantic(version: Version, texts: list[str], *, namespace: str | None, now:
     vectors = version.embedder().embed(texts)
     fits = [bool(vector.any()) for vector in vectors]
     found = iter(version.retrieve(vectors if all(fits) else vectors[fits], namespace=namespace))
-    return [version.serve_semantic(next(found), now=now) if fit else version.too_long() for fit in fits]
+    return [
+        version.serve_semantic(next(found), now=now) if fit else version.not_embedded(text)
+        for text, fit in zip(texts, fits, strict=True)
+    ]
 
 
 _open_caches: weakref.WeakSet[Cache] = weakref.WeakSet()

@@ -16,9 +16,10 @@ def explain(version: Version, text: str, *, namespace: str | None, k: int, now: 
     if not (isinstance(exact, Miss) and exact.reason in _TOKENLESS):
         embedder = version.embedder()
         n_tokens = embedder.count_tokens(text)
-        if n_tokens <= embedder.max_tokens:
-            retrieved = version.retrieve(embedder.embed([text]), namespace=namespace)[0]
-    result = exact or (version.too_long() if retrieved is None else version.serve_semantic(retrieved, now=now))
+        vectors = embedder.embed([text])
+        if vectors.any():
+            retrieved = version.retrieve(vectors, namespace=namespace)[0]
+    result = exact or (version.not_embedded(text) if retrieved is None else version.serve_semantic(retrieved, now=now))
     nearest = version.neighbours(retrieved)[:k] if retrieved else ()
     rival = retrieved.verdict.rival if retrieved else None
     return Explanation(
@@ -46,6 +47,7 @@ def _changes(version: Version, miss: Miss, retrieved: Retrieved | None) -> list[
         Reason.NO_NAMESPACE: f"name one of: {', '.join(version.reader.manifest.namespaces)}",
         Reason.AMBIGUOUS: "name a namespace",
         Reason.TOO_LONG: "ask a shorter question, or put this very text into the corpus: exact hits have no limit",
+        Reason.UNKNOWN_WORD: "leave the word out, or put this very text into the corpus: exact hits know every word",
         Reason.EXPIRED: "give the entry a later valid_until, or a newer answer, and build again",
         Reason.GUARD: "nothing: somebody wrote down that this text must not get the answer it is near to",
     }

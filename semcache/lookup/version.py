@@ -12,7 +12,7 @@ from semcache.bundle.layout import encoder_dir
 from semcache.bundle.reader import VersionReader
 from semcache.core.decide import GUARD, Policy, Verdict, decide
 from semcache.core.text import exact_key, normalise
-from semcache.core.vectors import FloatRows
+from semcache.core.vectors import FloatRows, worst_cosine
 from semcache.embed.base import Embedder
 from semcache.embed.registry import load_embedder
 from semcache.errors import EncoderMismatchError
@@ -64,7 +64,7 @@ class Version:
     def _check_probes(self, embedder: Embedder) -> None:
         wanted, encoder = self.reader.probes, self.reader.manifest.encoder
         if embedder.dim == encoder.dim:
-            worst = float((embedder.embed(encoder.probe_texts) * wanted).sum(axis=1).min(initial=1.0))
+            worst = worst_cosine(embedder.embed(encoder.probe_texts), wanted)
             if worst >= encoder.probe_min_cosine:
                 return
         else:
@@ -139,12 +139,14 @@ class Version:
             metadata_json=metadata,
         )
 
-    def too_long(self) -> Miss:
-        """Return the miss of a text that does not fit the encoder."""
+    def not_embedded(self, text: str) -> Miss:
+        """Return the miss of a text whose vector is zero."""
         n_tokens = self.reader.manifest.encoder.max_tokens
-        return self._miss(
-            Reason.TOO_LONG, f"longer than the encoder's {n_tokens} tokens; only the exact tier was asked"
-        )
+        if self.embedder().count_tokens(text) > n_tokens:
+            detail = f"longer than the encoder's {n_tokens} tokens; only the exact tier was asked"
+            return self._miss(Reason.TOO_LONG, detail)
+        detail = "a word of it is not in the encoder's vocabulary; only the exact tier was asked"
+        return self._miss(Reason.UNKNOWN_WORD, detail)
 
     def uncertified(self) -> Miss:
         """Return the miss of a caller who names an error that this bundle cannot vouch for."""

@@ -265,8 +265,7 @@ class MappedIndex:
                 if within is None:
                     scores, rows = self._index.search(queries, k)
                 else:
-                    index, params = self._filtered(within)
-                    scores, rows = index.search(queries, k, params=params)
+                    scores, rows = self._search_within(queries, k, within)
         except RuntimeError as error:
             raise BundleCorruptError(self._path, f"FAISS: {_first_line(error)}") from error
         found = rows >= 0
@@ -275,21 +274,31 @@ class MappedIndex:
             raise BundleCorruptError(self._path, "a code is not the one that was written (impossible row or score)")
         return scores, rows
 
-    def _filtered(self, within: SearchFilter) -> tuple[Any, Any]:
-        """Return what to search, and how, so that a filter costs no recall.
+    def _search_within(self, queries: FloatRows, k: int, within: SearchFilter) -> tuple[FloatRows, Rows]:
+        """Search allowed rows only, so that a filter costs no recall.
 
-        The rarer the allowed rows are, the more of the index is visited: an effort that finds neighbours among
-        all rows finds few among a hundredth of them. A graph leads nowhere once most of its rows are barred, so
-        its codes are scanned instead.
+        The rarer they are, the more of the index is visited: an effort that finds neighbours among all rows finds
+        few among a hundredth of them. A graph leads nowhere once most of its rows are barred, and allowed rows may
+        lie far from the query: where fewer than k come back, everything is visited.
         """
         selector = faiss.IDSelectorBitmap(within.bits)
+        if self.frame.kind == "flat":
+            found: tuple[FloatRows, Rows] = self._index.search(queries, k, params=faiss.SearchParameters(sel=selector))
+            return found
         effort = -(-self._effort * self.n_rows // max(within.n_rows, 1))
         if self.frame.kind == "ivf":
-            return self._index, faiss.SearchParametersIVF(sel=selector, nprobe=min(effort, self.frame.n_lists))
-        if self.frame.kind == "hnsw" and 2 * within.n_rows >= self.n_rows:
-            return self._index, faiss.SearchParametersHNSW(sel=selector, efSearch=effort)
-        index = self._index.storage if self.frame.kind == "hnsw" else self._index
-        return index, faiss.SearchParameters(sel=selector)
+            index, n_lists = self._index, self.frame.n_lists
+            params = faiss.SearchParametersIVF(sel=selector, nprobe=min(effort, n_lists))
+            everything = faiss.SearchParametersIVF(sel=selector, nprobe=n_lists)
+        else:
+            index, everything = self._index.storage, faiss.SearchParameters(sel=selector)
+            params = faiss.SearchParametersHNSW(sel=selector, efSearch=min(effort, self.n_rows))
+        if self.frame.kind == "ivf" or 2 * within.n_rows >= self.n_rows:
+            scores, rows = self._index.search(queries, k, params=params)
+            if (rows[:, : min(k, within.n_rows)] >= 0).all():
+                return scores, rows
+        scores, rows = index.search(queries, k, params=everything)
+        return scores, rows
 
 
 def _first_line(error: Exception) -> str:

@@ -166,6 +166,7 @@ def fork_under_threads(bundle_dir: str) -> None:
 
 def fork_in_four_threads(bundle_dir: str) -> None:
     """Fork eight times in each of four threads while two more look up; each child opens anew and forks itself."""
+    sys.setswitchinterval(0.00001)  # two forks meet in every run, not in one of four
     cache = Cache.open(bundle_dir)
     is_over, started = threading.Event(), threading.Barrier(6, timeout=30)
 

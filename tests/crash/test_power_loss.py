@@ -159,6 +159,7 @@ FORGETTABLE = [
     ("sync_file", "rows.npy"),
     ("sync_file", "entries.npy"),
     ("sync_file", "probes.npy"),
+    ("sync_file", "records.sha256"),
     ("sync_file", "CURRENT.new"),
     ("sync_file", "encoder.json"),
     ("sync_dir", "top"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semcache.build import embed_pool
 from semcache.build.embed_pool import EmbedPool
 from semcache.core.vectors import FloatRows
 
@@ -211,6 +214,37 @@ def test_a_worker_that_failed_leaves_no_thread(tmp_path: Path) -> None:
         with pytest.raises(BrokenError):
             pool.drain()
     assert threading.active_count() == before
+
+
+def test_room_for_all_vectors_is_taken_first(tmp_path: Path) -> None:
+    """A map of a hole on a full disk would end the process."""
+    with pool_of(tmp_path, NumberEmbedder(), n_rows=10_000, n_workers=1):
+        assert (tmp_path / "v").stat().st_blocks * 512 >= 10_000 * DIM * 4
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system has no posix_fallocate")
+def test_a_full_disk_is_the_systems_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before any worker is started."""
+
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    before = threading.active_count()
+    with pytest.raises(OSError, match="No space left on device"):
+        pool_of(tmp_path, NumberEmbedder(), n_rows=1, n_workers=2)
+    assert threading.active_count() == before
+
+
+def test_room_is_taken_by_writing_where_the_system_cannot_reserve_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Block by block, to the last byte."""
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    monkeypatch.setattr(embed_pool, "_BLOCK_BYTES", 100)
+    with pool_of(tmp_path, NumberEmbedder(), n_rows=40, n_workers=1) as pool:
+        assert (tmp_path / "v").stat().st_size == 320
+        assert not pool.vectors.any()
 
 
 def test_a_place_that_cannot_be_written_is_the_systems_error(tmp_path: Path) -> None:

@@ -76,9 +76,10 @@ def test_a_guard_as_the_nearest_text_misses() -> None:
     assert decide([1.0, 0.25], [GUARD, 2], policy=POLICY, exhaustive=True) == Verdict(Reason.GUARD, 0.75, 1)
 
 
-def test_a_guard_far_away_is_still_the_reason() -> None:
-    """The nearest text being a guard says more than the low score."""
-    assert decide([0.25, 0.0], [GUARD, 2], policy=POLICY, exhaustive=True).reason is Reason.GUARD
+def test_a_guard_far_away_is_not_the_reason() -> None:
+    """A guard is close to its entry; one that merely is the nearest of far texts explains nothing."""
+    verdict = decide([0.25, 0.0], [GUARD, 2], policy=POLICY, exhaustive=True)
+    assert verdict.reason is Reason.BELOW_THRESHOLD
 
 
 def test_a_guard_close_behind_the_best_answer_misses_as_a_guard() -> None:

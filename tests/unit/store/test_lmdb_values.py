@@ -3,14 +3,16 @@ from __future__ import annotations
 import errno
 import gc
 import mmap
+import zlib
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from semcache.errors import BundleCorruptError, StorageError
 from semcache.store import lmdb_values
-from semcache.store.lmdb_values import TableReader, TableWriter, verify_file
+from semcache.store.lmdb_values import TableReader, TableWriter, records_sha256, verify_file
 
 RECORDS: dict[str, dict[bytes, bytes]] = {
     "one": {b"a": b"first answer", b"b": b"", b"c": b"x" * 100_000},
@@ -124,6 +126,34 @@ def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     one, other = write(tmp_path / "values.mdb"), write(tmp_path / "again" / "values.mdb")
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_digest_of_records_sums_up_all_of_them(sealed: Path) -> None:
+    """The sha256 of every record's crc32, tables by name, records by key: as on disk."""
+    pairs = [(key, payload) for table in sorted(RECORDS) for key, payload in sorted(RECORDS[table].items())]
+    checksums = b"".join(zlib.crc32(key + payload).to_bytes(4, "little") for key, payload in pairs)
+    assert records_sha256(sealed) == sha256(checksums).hexdigest()
+    assert TableReader(sealed, RECORDS).records_sha256 == sha256(checksums).hexdigest()
+
+
+def test_another_record_gives_another_digest(tmp_path: Path) -> None:
+    """A good file of other records is told from the one that was written."""
+    for name, payload in (("a", b"first"), ("b", b"other")):
+        write(tmp_path / name, {"one": {b"k": payload}})
+    assert records_sha256(tmp_path / "a") != records_sha256(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(None, StorageError), (b"", BundleCorruptError), (b"x", BundleCorruptError)]
+)
+def test_the_digest_of_a_file_that_is_none_is_refused(
+    tmp_path: Path, content: bytes | None, kind: type[Exception]
+) -> None:
+    """Missing, empty, of another kind; with the path."""
+    if content is not None:
+        (tmp_path / "a").write_bytes(content)
+    with pytest.raises(kind, match=f"^{tmp_path / 'a'}: "):
+        records_sha256(tmp_path / "a")
 
 
 def test_finish_deletes_the_scratch_file(sealed: Path) -> None:
