@@ -107,6 +107,14 @@ def test_embed_gives_a_zero_row_for_a_text_that_is_too_long(cache: Cache) -> Non
     assert [bool(vector.any()) for vector in vectors] == [True, False, True]
 
 
+def test_a_guard_far_from_the_text_is_no_reason(cache: Cache) -> None:
+    """A guard is a text known to be close; one that merely is the nearest of far texts explains nothing."""
+    result = cache.lookup("what is the weather in paris")
+    assert isinstance(result, Miss)
+    assert result.nearest is not None
+    assert (result.nearest.kind, result.reason) == ("guard", Reason.BELOW_THRESHOLD)
+
+
 @pytest.mark.parametrize("max_error", [0, -1, 1.5, float("nan"), float("inf")])
 def test_an_error_that_nobody_can_accept_is_refused(cache: Cache, max_error: float) -> None:
     """max_error outside its range is the caller's mistake, for exact texts too."""

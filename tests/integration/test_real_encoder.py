@@ -12,7 +12,7 @@ import pytest
 from conftest import REPOSITORY, write_corpus
 from running import root_with_encoder, run_program
 
-from semcache import Cache, Hit, Kind, build_bundle
+from semcache import Cache, Hit, Kind, Miss, Reason, build_bundle
 from semcache.core.text import normalise
 
 pytestmark = pytest.mark.model
@@ -172,8 +172,22 @@ def unknown_words(model_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     ids=["another emoji", "another code", "another commit"],
 )
 def test_two_words_that_the_encoder_does_not_know_are_not_the_same(unknown_words: Cache, text: str) -> None:
-    """All unknown words are one token to the encoder: what differs only in them must not share an answer."""
-    assert not unknown_words.lookup(text).hit
+    """All unknown words are one token to the encoder: what differs only in them does not share an answer."""
+    result = unknown_words.lookup(text)
+    assert isinstance(result, Miss)
+    assert result.reason is Reason.UNKNOWN_WORD
+
+
+def test_an_unknown_word_among_known_ones_bars_no_other_text(unknown_words: Cache) -> None:
+    """In one batch, texts of known words are served as ever."""
+    found = unknown_words.lookup_many(
+        ["what does \U0001f480 mean in a chat?", "how to bake bread", "decode \U0001f480"]
+    )
+    assert [result.entry_id if isinstance(result, Hit) else result.reason for result in found] == [
+        "unknown_word",
+        "other",
+        "unknown_word",
+    ]
 
 
 def test_a_text_with_an_unknown_word_hits_itself(unknown_words: Cache) -> None:

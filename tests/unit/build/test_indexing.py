@@ -8,7 +8,7 @@ from semcache.build.indexing import build_measured, choose_kind
 from semcache.config import BuildConfig
 from semcache.core.vectors import FloatRows, unit_rows
 from semcache.errors import RecallError
-from semcache.store.faiss_index import IndexKind
+from semcache.store.faiss_index import IndexKind, Rows, exact_neighbours
 
 KINDS: tuple[IndexKind, ...] = ("flat", "ivf", "hnsw")
 
@@ -72,6 +72,32 @@ def test_each_recall_has_its_own_bound(monkeypatch: pytest.MonkeyPatch, at_1: fl
     monkeypatch.setattr(indexing, "efforts", lambda _: [1])
     with pytest.raises(RecallError):
         build_measured(random_rows(400), BuildConfig(index="ivf", min_recall_at_1=at_1, min_recall_at_10=at_10))
+
+
+def test_a_recall_equal_to_what_was_asked_for_is_enough() -> None:
+    """A build may ask for everything."""
+    built = build_measured(random_rows(400), BuildConfig(index="flat", min_recall_at_1=1.0, min_recall_at_10=1.0))
+    assert built.recall_at_1 == 1.0
+
+
+def test_recall_at_1_and_at_10_are_measured_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that gives each row itself and its nearest neighbour finds all of the first, a tenth of the ten."""
+    vectors = random_rows(400)
+
+    def nearest_only(_: object, __: int, queries: FloatRows, k: int) -> Rows:
+        rows = exact_neighbours(vectors, queries, k=k)[1]
+        rows[:, 2:] = -1
+        return rows
+
+    monkeypatch.setattr(indexing, "_search", nearest_only)
+    built = build_measured(vectors, BuildConfig(index="flat", min_recall_at_10=0.0))
+    assert (built.recall_at_1, built.recall_at_10) == (1.0, 0.1)
+
+
+def test_two_rows_are_each_others_neighbours() -> None:
+    """The least that can be measured."""
+    built = build_measured(random_rows(2), BuildConfig(index="flat"))
+    assert (built.n_queries, built.recall_at_1, built.recall_at_10) == (2, 1.0, 1.0)
 
 
 def test_a_bound_of_zero_lets_every_index_through(monkeypatch: pytest.MonkeyPatch) -> None:
