@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from semcache.core.vectors import FloatRows, recall_at_k, unit_rows
+from semcache.core.vectors import FloatRows, cosines, recall_at_k, unit_rows, worst_cosine
 
 
 def rows(*values: list[float]) -> FloatRows:
@@ -30,6 +32,29 @@ def test_unit_rows_stay_float32() -> None:
 def test_no_rows_give_no_rows() -> None:
     """An empty batch is a batch."""
     assert unit_rows(np.zeros((0, 4), dtype=np.float32)).shape == (0, 4)
+
+
+def test_cosines_are_those_of_the_rows_side_by_side() -> None:
+    """One a row; two zero rows are the same vector, a zero row and another one are not."""
+    a = rows([1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.0, 0.0], [0.0, 0.0])
+    b = rows([1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [1.0, 0.0])
+    assert cosines(a, b).tolist() == rows([1.0, 0.0, 0.6, 1.0, 0.0])[0].tolist()
+
+
+def test_the_worst_cosine_is_the_least() -> None:
+    """Of several."""
+    assert worst_cosine(rows([1.0, 0.0], [0.0, 1.0]), rows([1.0, 0.0], [0.0, -1.0])) == -1.0
+
+
+def test_the_worst_cosine_of_no_rows_is_one() -> None:
+    """Nothing differs."""
+    none = np.zeros((0, 2), dtype=np.float32)
+    assert worst_cosine(none, none) == 1.0
+
+
+def test_the_worst_cosine_of_a_row_that_is_not_a_number_is_none() -> None:
+    """It never passes for a good one."""
+    assert math.isnan(worst_cosine(rows([1.0, 0.0], [np.nan, 0.0]), rows([1.0, 0.0], [1.0, 0.0])))
 
 
 def test_recall_is_one_when_all_of_the_best_were_found() -> None:

@@ -127,6 +127,27 @@ def test_a_rare_filter_is_searched_with_more_effort(
     assert np.sort(rows).tolist() == [allowed] * 20
 
 
+@pytest.mark.parametrize("n_allowed", [128, 250])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_filter_whose_rows_lie_far_away_gives_as_many_as_asked(
+    tmp_path: Path, kind: IndexKind, n_allowed: int
+) -> None:
+    """The nearest part of the index holds none of them: the search goes on, with the least effort too."""
+    groups = np.repeat(np.eye(2, DIM, dtype=np.float32), 250, axis=0)
+    noise = np.random.default_rng(0).standard_normal(groups.shape, dtype=np.float32)
+    near_and_far = unit_rows(groups + 0.05 * noise)
+    built = build_index(near_and_far, kind=kind, seed=0)
+    write_index(built, tmp_path / "i")
+    digest = frame_of(tmp_path / "i")[1]
+    index = MappedIndex(tmp_path / "i", frame_sha256=digest, effort=efforts(built)[0], prefault_pages=False)
+    mask = np.zeros(500, dtype=bool)
+    mask[250 : 250 + n_allowed] = True
+    within = SearchFilter(np.packbits(mask, bitorder="little"), n_allowed)
+    rows = index.search(near_and_far[:5], 20, within=within)[1]
+    assert mask[rows].all()
+    assert rows.min() >= 0
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_filter_of_few_rows_gives_all_of_them(
     built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
