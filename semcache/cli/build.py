@@ -98,5 +98,7 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
     typer.echo(f"       {counts.entries:,} entries, {counts.rows:,} rows ({counts.guards:,} guards), {report.path}")
     typer.echo(f"       {index.kind} index, recall@1 {index.recall_at_1:.4f}, recall@10 {index.recall_at_10:.4f}")
     if counts.unindexed:
-        typer.echo(f"       {counts.unindexed:,} texts are too long for the encoder: exact hits only")
+        typer.echo(
+            f"       {counts.unindexed:,} texts are too long or hold a word unknown to the encoder: exact hits only"
+        )
     typer.echo("       " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))

@@ -32,7 +32,7 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much a bundle holds. `rows` includes `guards` and the `unindexed` rows (too long for the encoder)."""
+    """How much a bundle holds. `rows` includes `guards` and the `unindexed` rows (no vector: exact hits only)."""
 
     entries: int
     answers: int
