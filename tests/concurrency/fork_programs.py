@@ -164,11 +164,11 @@ def fork_under_threads(bundle_dir: str) -> None:
     report(children)
 
 
-def fork_in_four_threads(bundle_dir: str) -> None:
-    """Fork eight times in each of four threads while two more look up; each child opens anew and forks itself."""
+def fork_in_eight_threads(bundle_dir: str) -> None:
+    """Fork five times in each of eight threads while two more look up; each child opens anew and forks itself."""
     sys.setswitchinterval(0.00001)  # two forks meet in every run, not in one of four
     cache = Cache.open(bundle_dir)
-    is_over, started = threading.Event(), threading.Barrier(6, timeout=30)
+    is_over, started = threading.Event(), threading.Barrier(10, timeout=30)
 
     def look_up() -> None:
         started.wait()
@@ -185,13 +185,13 @@ def fork_in_four_threads(bundle_dir: str) -> None:
     def fork() -> list[Any]:
         started.wait()
         children: list[dict[str, Any]] = []
-        while len(children) < 8 and all(child["exit"] == 0 for child in children):
+        while len(children) < 5 and all(child["exit"] == 0 for child in children):
             children.append(_in_child(answer_and_fork, leave=os._exit))
         return children
 
-    with ThreadPoolExecutor(6) as threads:
+    with ThreadPoolExecutor(10) as threads:
         readers = [threads.submit(look_up) for _ in range(2)]
-        forkers = [threads.submit(fork) for _ in range(4)]
+        forkers = [threads.submit(fork) for _ in range(8)]
         children = [child for task in forkers for child in task.result()]
         is_over.set()
         for reader in readers:

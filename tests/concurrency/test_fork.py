@@ -71,10 +71,10 @@ def test_fork_while_other_threads_look_up_and_open(bundle_dir: Path) -> None:
     assert children == [{"found": [ANSWER, ANSWER], "exit": 0}] * 10
 
 
-def test_fork_in_four_threads_at_once(bundle_dir: Path) -> None:
+def test_fork_in_eight_threads_at_once(bundle_dir: Path) -> None:
     """Threads may fork at the same time under lookups; each child opens anew, answers, and can fork itself."""
-    children = run_program(fork_programs.fork_in_four_threads, bundle_dir)
-    assert children == [{"found": [ANSWER, {"found": ANSWER, "exit": 0}], "exit": 0}] * 32
+    children = run_program(fork_programs.fork_in_eight_threads, bundle_dir)
+    assert children == [{"found": [ANSWER, {"found": ANSWER, "exit": 0}], "exit": 0}] * 40
 
 
 def test_multiprocessing_fork_children_work(bundle_dir: Path) -> None:
