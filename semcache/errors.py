@@ -26,10 +26,21 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 
 class SemcacheError(Exception):
-    """Base of every error that semcache raises on purpose."""
+    """Base of every error that semcache raises on purpose. Survives being sent between processes, fields and all."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[SemcacheError], args: tuple[Any, ...], fields: dict[str, Any]) -> SemcacheError:
+    """Make an error anew from its text and fields, without the arguments it was first made of."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class ConfigError(SemcacheError, ValueError):

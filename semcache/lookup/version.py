@@ -113,8 +113,8 @@ class Version:
                 where = ", ".join(self.reader.namespace_of(entry) for _, entry in variants)
                 detail = f"the very same text has different answers in the namespaces {where}; name one"
                 return self._miss(Reason.AMBIGUOUS, detail, variants[0][0])
-            if variants:
-                row, entry = variants[0]
+            if variants:  # one answer: take the entry that stays valid longest
+                row, entry = max(variants, key=lambda variant: self.reader.valid_until(variant[1]))
         if entry < 0:
             return self._miss(
                 Reason.GUARD, "the text is a guard: it is known not to have the answer it is near to", row

@@ -26,7 +26,7 @@ def command_of(program: Callable[..., None], *arguments: str | Path) -> list[str
 import os, signal, sys
 os.register_at_fork(after_in_child=lambda: signal.alarm({CHILD_SECONDS}))
 sys.path.insert(0, {str(HERE)!r})
-import {module}
+import fork_pause, {module}
 {module}.{name}(*sys.argv[1:])
 """
     return [sys.executable, "-X", "faulthandler", "-c", code, *map(str, arguments)]

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NoReturn
 
+import fork_pause
 from driving import CHILD_SECONDS, report
 
 from semcache import Cache, Hit
@@ -197,6 +198,34 @@ def fork_in_eight_threads(bundle_dir: str) -> None:
         for reader in readers:
             reader.result()
     report(children)
+
+
+def fork_between_another_forks_hooks(bundle_dir: str) -> None:
+    """Fork in a second thread while a first one is about to; report whether a lookup then still waits for the first."""
+    cache = Cache.open(bundle_dir)
+    others: list[threading.Thread] = []
+
+    def start(work: Callable[[], object]) -> bool:
+        others.append(threading.Thread(target=work))
+        others[-1].start()
+        others[-1].join(timeout=0.5)
+        return not others[-1].is_alive()
+
+    is_through: list[bool] = []
+
+    def just_before_the_fork() -> None:
+        start(lambda: _in_child(lambda: None, leave=os._exit))
+        is_through.append(start(lambda: cache.lookup(EXACT)))
+
+    def work() -> str:
+        with Cache.open(bundle_dir) as own:
+            return _text(own, EXACT)
+
+    fork_pause.steps.append(just_before_the_fork)
+    child = _in_child(work)
+    for other in others:
+        other.join()
+    report({**child, "looked up just before the fork": is_through})
 
 
 def multiprocessing_fork(bundle_dir: str) -> None:

@@ -220,3 +220,19 @@ def test_a_miss_for_want_of_a_certificate_needs_no_encoder(bundle_dir: Path, cac
     encoders = bundle_dir.parent / "encoders"
     encoders.rename(encoders.with_name("elsewhere"))
     assert outcome(cache.lookup("now add login page", max_error=0.5)) == "uncertified"
+
+
+def test_an_expired_twin_does_not_hide_a_valid_entry(build: Callable[..., BuildReport]) -> None:
+    """The same text and answer in two namespaces: the entry that is still valid answers."""
+    twin = {"query": "how do I bake bread?", "answer": "slowly"}
+    report = build(
+        [
+            {**twin, "id": "old", "namespace": "a", "valid_until": "2001-01-01T00:00:00Z"},
+            {**twin, "id": "new", "namespace": "b"},
+        ],
+        name="twins",
+    )
+    with Cache.open(report.path) as cache:
+        result = cache.lookup("how do i bake bread")
+        assert isinstance(result, Hit)
+        assert result.entry_id == "new"

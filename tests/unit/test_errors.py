@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import errno
 import inspect
 import os
@@ -199,3 +200,21 @@ def test_a_bundle_error_names_the_file(kind: type[BundleError]) -> None:
 def test_a_cache_that_cannot_be_asked_says_how_to_get_one_that_can(error: SemcacheError, text: str) -> None:
     """The next step is in the message."""
     assert str(error) == text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.BundleCorruptError(Path("a/b"), "is empty"),
+        errors.RecallError(at_1=0.5, at_10=0.25, min_at_1=0.99, min_at_10=0.98),
+        errors.MissingExtraError("a model", extra="minilm"),
+        errors.CorpusError(["a:1: id: missing"], n_problems=3),
+        errors.BuildLockedError(Path("x/build.lock")),
+        errors.CacheForkedError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives_the_way_between_processes(error: errors.SemcacheError) -> None:
+    """A pool of processes hands it over with its text and its fields."""
+    again = copy.copy(error)  # by the same protocol as a pool does
+    assert (type(again), str(again), again.__dict__) == (type(error), str(error), error.__dict__)
