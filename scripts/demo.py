@@ -12,13 +12,13 @@ QUESTIONS = {
         "how do i add login?",
         "whats the way to put login into my app",
         "how do i remove login from my app",
-        "any hints for turning acceptance criteria into automated tests?",
+        "get pytest going in my repo",
         "undo my last database migration please",
         "what is the capital of france",
     ),
     "global": (
         "Find all files under the current directory that are older than 7 days",
-        "how to convert a list of integers into one single integer",
+        "show me the calendar of february 1900",
         "how do I declare war on Luxembourg",
     ),
 }
