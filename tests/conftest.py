@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Generator, Sequence
 from importlib.util import find_spec
@@ -10,48 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared import ENTRIES, HASHING, REPOSITORY, write_corpus
 
 from semcache import BuildConfig, BuildReport, build_bundle
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-HASHING = BuildConfig(model="hashing", threshold=0.7, margin=0.05)
-ENTRIES: list[dict[str, Any]] = [
-    {
-        "id": "login/add",
-        "query": "How do I add a login page?",
-        "answer": "Write the spec of the login first.\nThen plan it.",
-        "paraphrases": ["add login page", "put a sign-in page into my app"],
-        "rejects": ["remove the login page"],
-        "namespace": "web",
-        "tags": ["auth"],
-        "source": "tests",
-        "licence": "Apache-2.0",
-    },
-    {
-        "id": "db/setup",
-        "query": "Set up a PostgreSQL database",
-        "answer": "docker run postgres",
-        "paraphrases": ["postgres setup please"],
-        "rejects": ["set up a MySQL database"],
-        "namespace": "web",
-        "valid_until": "2999-01-01T00:00:00Z",
-    },
-    {
-        "id": "db/old",
-        "query": "How to use database version nine",
-        "answer": "It is gone.",
-        "namespace": "web",
-        "valid_until": "2001-01-01T00:00:00Z",
-    },
-    {
-        "id": "files/list",
-        "query": "list all files",
-        "answer": {"command": "ls -la", "safe": True},
-        "paraphrases": ["show every file here"],
-        "namespace": "shell",
-    },
-    {"id": "shell/setup", "query": "set up a postgresql database", "answer": "createdb app", "namespace": "shell"},
-]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -75,12 +35,6 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid}: skipped in CI ({call.excinfo.value if call.excinfo else 'no reason'})"
     return report
-
-
-def write_corpus(path: Path, entries: Sequence[dict[str, Any]]) -> Path:
-    """Write entries as a corpus file."""
-    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
-    return path
 
 
 @pytest.fixture

@@ -200,32 +200,36 @@ def fork_in_eight_threads(bundle_dir: str) -> None:
     report(children)
 
 
-def fork_between_another_forks_hooks(bundle_dir: str) -> None:
-    """Fork in a second thread while a first one is about to; report whether a lookup then still waits for the first."""
+def two_forks_that_meet(bundle_dir: str) -> None:
+    """Let a second thread begin to fork before a first one is done; report whether lookups wait for the second too."""
     cache = Cache.open(bundle_dir)
-    others: list[threading.Thread] = []
+    first_is_done = threading.Event()
+    children: list[dict[str, Any]] = []
+    looked_up: list[bool] = []
+    reader = threading.Thread(target=lambda: cache.lookup(EXACT))
 
-    def start(work: Callable[[], object]) -> bool:
-        others.append(threading.Thread(target=work))
-        others[-1].start()
-        others[-1].join(timeout=0.5)
-        return not others[-1].is_alive()
-
-    is_through: list[bool] = []
-
-    def just_before_the_fork() -> None:
-        start(lambda: _in_child(lambda: None, leave=os._exit))
-        is_through.append(start(lambda: cache.lookup(EXACT)))
-
-    def work() -> str:
+    def answer_anew() -> str:
         with Cache.open(bundle_dir) as own:
             return _text(own, EXACT)
 
-    fork_pause.steps.append(just_before_the_fork)
-    child = _in_child(work)
-    for other in others:
-        other.join()
-    report({**child, "looked up just before the fork": is_through})
+    second = threading.Thread(target=lambda: children.append(_in_child(answer_anew, leave=os._exit)))
+
+    def before_the_first_fork() -> None:
+        second.start()
+        second.join(timeout=0.5)  # it gets as far as it can: it is stopped by some lock
+
+    def before_the_second_fork() -> None:
+        first_is_done.wait(timeout=30)
+        reader.start()
+        reader.join(timeout=0.5)
+        looked_up.append(not reader.is_alive())
+
+    os.register_at_fork(after_in_parent=first_is_done.set)
+    fork_pause.steps.extend([before_the_second_fork, before_the_first_fork])
+    children.append(_in_child(answer_anew))
+    second.join()
+    reader.join()
+    report({"children": children, "looked up just before the second fork": looked_up})
 
 
 def multiprocessing_fork(bundle_dir: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import lifetime_programs
 import orjson
 import pytest
-from conftest import ENTRIES, write_corpus
 from driving import command_of, run_program
+from shared import ENTRIES, write_corpus
 
 from semcache import BuildReport, Cache, Hit
 from semcache.errors import CacheClosedError

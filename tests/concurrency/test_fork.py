@@ -77,10 +77,12 @@ def test_fork_in_eight_threads_at_once(bundle_dir: Path) -> None:
     assert children == [{"found": [ANSWER, {"found": ANSWER, "exit": 0}], "exit": 0}] * 40
 
 
-def test_a_second_fork_does_not_let_lookups_into_the_first(bundle_dir: Path) -> None:
-    """A fork keeps other threads out of LMDB until it is done, whatever another thread's fork does meanwhile."""
-    found = run_program(fork_programs.fork_between_another_forks_hooks, bundle_dir)
-    assert found == {"found": ANSWER, "exit": 0, "looked up just before the fork": [False]}
+def test_the_end_of_one_fork_lets_no_lookup_into_the_next(bundle_dir: Path) -> None:
+    """A fork keeps other threads out of LMDB until it is done, also where another fork ends while it begins."""
+    assert run_program(fork_programs.two_forks_that_meet, bundle_dir) == {
+        "children": [{"found": ANSWER, "exit": 0}] * 2,
+        "looked up just before the second fork": [False],
+    }
 
 
 def test_multiprocessing_fork_children_work(bundle_dir: Path) -> None:

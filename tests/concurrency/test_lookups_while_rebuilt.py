@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import ENTRIES, HASHING, write_corpus
+from shared import ENTRIES, HASHING, write_corpus
 
 from semcache import Cache, Hit, Result, build_bundle
 

@@ -11,7 +11,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from conftest import ENTRIES
+from shared import ENTRIES
 
 from semcache import BuildReport, Cache, Hit
 from semcache.embed.base import Embedder

@@ -14,8 +14,8 @@ import faiss
 import mapping_programs
 import numpy as np
 import pytest
-from conftest import HASHING, write_corpus
 from running import command_of
+from shared import HASHING, write_corpus
 
 from semcache import BuildConfig, BuildReport, Cache, Hit, build_bundle
 from semcache.config import IndexChoice

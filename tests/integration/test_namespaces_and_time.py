@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENTRIES, HASHING, write_corpus
+from shared import ENTRIES, HASHING, write_corpus
 
 from semcache import BuildReport, Cache, Hit, Kind, Miss, Reason, Result, build_bundle
 from semcache.config import IndexChoice

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY, write_corpus
 from running import root_with_encoder
+from shared import REPOSITORY, write_corpus
 
 from semcache import Cache, Hit, Kind, Miss, Reason, build_bundle
 from semcache.core.vectors import FloatRows

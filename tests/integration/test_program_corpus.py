@@ -7,8 +7,8 @@ from pathlib import Path
 
 import corpus_programs
 import pytest
-from conftest import ENTRIES, write_corpus
 from running import Outcome, run_program, semcache
+from shared import ENTRIES, write_corpus
 
 BAD_LINES = (
     b'{"id": "good", "query": "a good question", "answer": "yes", "x_note": 1}',

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ENTRIES, write_corpus
 from running import Outcome, run_module, semcache
+from shared import ENTRIES, write_corpus
 
 from semcache import BuildReport
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import encoder_programs
 import pytest
-from conftest import REPOSITORY, write_corpus
 from running import root_with_encoder, run_program
+from shared import REPOSITORY, write_corpus
 
 from semcache import Cache, Hit, Kind, Miss, Reason, build_bundle
 from semcache.core.text import normalise

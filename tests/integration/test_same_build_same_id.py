@@ -7,8 +7,8 @@ from pathlib import Path
 
 import encoder_programs
 import pytest
-from conftest import REPOSITORY
 from running import Outcome, root_with_encoder, run_module, run_program
+from shared import REPOSITORY
 
 from semcache import BuildConfig, BuildReport, build_bundle
 
