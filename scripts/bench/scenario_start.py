@@ -15,12 +15,16 @@ from scratch import Scratch
 
 _N_PROCESSES = 15
 _N_OPENS = 30
-_IMPORT = "import time; began = time.perf_counter(); {code}; print(time.perf_counter() - began)"
+_IMPORT = (
+    "import time; began, cpu = time.perf_counter(), time.process_time(); {code}; "
+    "print(time.perf_counter() - began, time.process_time() - cpu)"
+)
 _IMPORTS = {
     "import_semcache": "import semcache",
     "import_cache": "from semcache import Cache",
     "import_libraries_alone": "import numpy, faiss, lmdb, orjson, zstandard",
 }
+_PAIR = ("import_cache", "import_libraries_alone")
 _IMPORT_LINE = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| ( *)(\S+)")
 _OPEN = """
 import gc, json, sys, time
@@ -55,19 +59,26 @@ def run(scratch: Scratch) -> Report:
     warm = "page cache and .pyc files; every sample is the first of its kind in a fresh process unless it says repeated"
     report = Report("start", warm, scratch.seed, {"rows": scratch.n_rows, "processes": _N_PROCESSES})
     imports: dict[str, list[float]] = {name: [] for name in _IMPORTS}
+    cpu_times: dict[str, list[float]] = {name: [] for name in _IMPORTS}
     processes: list[float] = []
     opens: list[list[Any]] = []
     text = scratch.known_texts(1)[0]
     _python(scratch, "-c", _OPEN, str(scratch.root), scratch.large, text, "1")  # writes the .pyc files
     for _ in range(_N_PROCESSES):
         for name, code in _IMPORTS.items():
-            imports[name].append(float(_python(scratch, "-c", _IMPORT.format(code=code))))
+            wall, cpu = map(float, _python(scratch, "-c", _IMPORT.format(code=code)).split())
+            imports[name].append(wall)
+            cpu_times[name].append(cpu)
         began = time.perf_counter()
         _python(scratch, "-c", "pass")
         processes.append(time.perf_counter() - began)
         opens.append(json.loads(_python(scratch, "-c", _OPEN, str(scratch.root), scratch.large, text, str(_N_OPENS))))
     report.figures = {name: summary(samples, "ms") for name, samples in imports.items()}
+    report.figures |= {f"{name}_cpu": summary(samples, "ms") for name, samples in cpu_times.items()}
     report.figures |= {
+        "ratio_import_cache_to_libraries": percentile(
+            sorted(ours / theirs for ours, theirs in zip(*(imports[name] for name in _PAIR), strict=True)), 50
+        ),
         "python_pass": summary(processes, "ms"),
         "open_first": summary([found[0] for found in opens], "ms"),
         "open_repeated": summary([seconds for found in opens for seconds in found[2]], "ms"),

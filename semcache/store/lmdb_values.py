@@ -137,9 +137,13 @@ class _ForkGate:
     """
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self.running: list[None] = []
         self.is_closed = False
         self._opened = threading.Event()
+        self._one_fork = threading.Lock()
 
     def __enter__(self) -> None:
         self.running.append(None)
@@ -152,14 +156,20 @@ class _ForkGate:
         self.running.pop()
 
     def before_fork(self) -> None:
+        self._one_fork.acquire()  # the end of one fork must not open the gate before another one
         self._opened.clear()
         self.is_closed = True
         while self.running:
             time.sleep(_FORK_WAIT_S)  # lets the threads that are in a call come out of it
 
-    def after_fork(self) -> None:
+    def in_parent(self) -> None:
         self.is_closed = False
         self._opened.set()
+        self._one_fork.release()
+
+    def in_child(self) -> None:
+        """Begin anew: whoever waits or runs in the parent does not exist here."""
+        self._reset()
 
 
 _gate = _ForkGate()
@@ -196,14 +206,14 @@ def _forget_in_child() -> None:
     """After fork: LMDB must not be used in the child, and must be closed before the child may open it anew."""
     global _registry_lock  # noqa: PLW0603 - the parent's other threads may have held it
     _registry_lock = threading.RLock()
-    _gate.after_fork()
+    _gate.in_child()
     for shared in _registry.values():
         shared.env.close()
     _registry.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.after_fork, after_in_child=_forget_in_child)
+    os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.in_parent, after_in_child=_forget_in_child)
 
 
 class TableReader:

@@ -47,11 +47,10 @@ def first_id(build_thirty: Callable[[BuildConfig], BuildReport]) -> str:
     "config",
     [
         BuildConfig(n_workers=1),
-        BuildConfig(n_workers=2),
         BuildConfig(n_workers=2, batch_rows=16),
         BuildConfig(n_workers=1, batch_rows=37),
     ],
-    ids=["again", "two workers", "two workers, small batches", "odd batches"],
+    ids=["again", "two workers, small batches", "odd batches"],
 )
 def test_the_same_corpus_gives_the_same_id(
     build_thirty: Callable[[BuildConfig], BuildReport], first_id: str, config: BuildConfig
