@@ -14,8 +14,8 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -151,14 +151,20 @@ def take_turns(
 def take_turns_each(
     alternatives: dict[str, Callable[[Any], object]], arguments: Sequence[Any], *, pause_s: float = 0.0
 ) -> dict[str, list[float]]:
-    """Call all alternatives on an argument before the next one, in changing order. For calls of milliseconds."""
+    """Call all alternatives on an argument before the next one, in changing order. For calls of milliseconds.
+
+    Garbage is collected once, before: a collection between calls would sweep the processor's caches.
+    """
     samples: dict[str, list[float]] = {name: [] for name in alternatives}
     names = list(alternatives)
-    for turn, argument in enumerate(arguments):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            if pause_s:
-                time.sleep(pause_s)
-            samples[name] += timed(alternatives[name], (argument,))
+    with _without_collections():
+        for turn, argument in enumerate(arguments):
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                if pause_s:
+                    time.sleep(pause_s)
+                began = time.perf_counter()
+                alternatives[name](argument)
+                samples[name].append(time.perf_counter() - began)
     return samples
 
 
@@ -166,16 +172,22 @@ def timed(function: Callable[[Any], object], arguments: Iterable[Any]) -> list[f
     """Return the seconds of each call."""
     now = time.perf_counter
     samples = []
-    gc.collect()
-    gc.disable()
-    try:
+    with _without_collections():
         for argument in arguments:
             began = now()
             function(argument)
             samples.append(now() - began)
+    return samples
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
     finally:
         gc.enable()
-    return samples
 
 
 def summary(samples: Sequence[float], unit: str) -> dict[str, Any]:
