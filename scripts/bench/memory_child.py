@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 STEPS = ("python", "import_cache", "open", "exact_lookups", "searches", "semantic_lookups")
-BUNDLE_FILES = ("index.faiss", "values.mdb", "rows.npy", "entries.npy")
+BUNDLE_FILES = ("index.faiss", "values.mdb", "rows.npy", "entries.npy", "model.weights")
 _FIELDS = ("Rss", "Pss", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty")
 _HEADER = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+\s*(.*)")
 _N_SEMANTIC = 50

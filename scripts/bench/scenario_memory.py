@@ -35,16 +35,19 @@ def run(scratch: Scratch) -> Report:
             process.communicate("end\n")
     report.figures = {"second_process_mb": {name: step["total"] for name, step in zip(STEPS, steps, strict=True)}}
     report.figures["files_of_the_second_process_mb"] = steps[-1]["files"]
-    model_mb = steps[-1]["model_mb"]
+    model_mb = steps[-1]["model_mb"]  # graph and weights, each once
     searched, embedded = (report.figures["second_process_mb"][name]["private"] for name in STEPS[-2:])
-    report.figures |= {"model_file_mb": model_mb, "private_less_model_mb": embedded - model_mb}
+    report.figures |= {"model_files_mb": model_mb, "private_with_the_model_loaded_mb": embedded}
     files = steps[-1]["files"]
     shares = {name: 1 - files[name]["private"] / max(files[name]["rss"], 1e-9) for name in BUNDLE_FILES[:2]}
     report.figures["shared_part_of_resident_pages"] = shares
     report.targets = [
         Target("private memory of a second process, no model needed yet", searched, 60, "MB"),
         Target(
-            f"private memory of a second process less its model file ({model_mb:.0f} MB)", embedded - model_mb, 60, "MB"
+            f"private memory of a second process with the model loaded (60 MB and the {model_mb:.0f} MB of the model)",
+            embedded,
+            60 + model_mb,
+            "MB",
         ),
         *(
             Target(f"shared part of {name}'s resident pages", share, 0.99, "", is_floor=True)

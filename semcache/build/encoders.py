@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from semcache.bundle.layout import ENCODERS_DIR, SOURCES_DIR, STAGING_PREFIX, encoder_dir
-from semcache.embed.encoder_dir import ENCODER_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderSpec, read_spec, read_verified
+from semcache.embed.encoder_dir import ENCODER_FILE, EncoderSpec, read_spec, verify_digest
 from semcache.embed.hashing import HASHING_SPEC
 from semcache.embed.model_source import ModelSource, find_model
 from semcache.errors import EncoderError, StorageError
@@ -14,7 +14,7 @@ from semcache.store.fsio import FileSystem, publish_dir, replace_file
 from semcache.store.lock import exclusive_lock
 
 HASHING_MODEL = "hashing"
-_EXPORT_VERSION = 1
+_EXPORT_VERSION = 2
 """Raised when the exporter changes, so that models are exported anew."""
 
 
@@ -61,9 +61,8 @@ def _known(root: Path, pointer: Path) -> Path | None:
     """Return the folder a pointer names, where it is whole."""
     try:
         folder = encoder_dir(root, pointer.read_text("ascii").strip())
-        spec = read_spec(folder)
-        read_verified(folder, MODEL_FILE, spec.model_sha256)
-        read_verified(folder, TOKENIZER_FILE, spec.tokenizer_sha256)
+        for file, digest in read_spec(folder).digests.items():
+            verify_digest(folder, file, digest)
     except (OSError, ValueError, EncoderError, StorageError):
         return None
     return folder

@@ -17,7 +17,7 @@ from semcache.core.manifest import Manifest
 from semcache.core.text import exact_key, normalise
 from semcache.core.vectors import cosines
 from semcache.embed.base import Embedder
-from semcache.embed.encoder_dir import MODEL_FILE, TOKENIZER_FILE, read_spec, read_verified
+from semcache.embed.encoder_dir import read_spec, verify_digest
 from semcache.embed.registry import load_embedder
 from semcache.errors import BundleCorruptError, BundleNotFoundError, SemcacheError, StorageError
 from semcache.store.lmdb_values import verify_file
@@ -99,9 +99,9 @@ def _check_encoder(folder: Path) -> list[str]:
     """Read every byte of an encoder anew: this process may have loaded it before it was damaged."""
     problems: list[str] = []
     spec = _try(problems, lambda: read_spec(folder))
-    if spec is not None and spec.kind == "onnx":
-        _try(problems, lambda: read_verified(folder, MODEL_FILE, spec.model_sha256))
-        _try(problems, lambda: read_verified(folder, TOKENIZER_FILE, spec.tokenizer_sha256))
+    if spec is not None:
+        for file, digest in spec.digests.items():
+            _try(problems, partial(verify_digest, folder, file, digest))
     return problems
 
 

@@ -1,8 +1,8 @@
 """Turns a sentence-transformers model into an encoder folder. Build side only: needs the `build` extra.
 
 The graph is the model's transformer, then pooling and normalisation written as matrix products, so that the
-vector of a text does not depend on its batch (`semcache.embed.onnx`). What was exported is held against the
-original before it is believed.
+vector of a text does not depend on its batch (`semcache.embed.onnx`). Its large tensors go to a file of their own,
+which lookups map. What was exported is held against the original before it is believed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from semcache.core.vectors import FloatRows, unit_rows, worst_cosine
-from semcache.embed.encoder_dir import ENCODER_FILE, MODEL_FILE, TOKENIZER_FILE, EncoderSpec
+from semcache.embed.encoder_dir import ENCODER_FILE, MODEL_FILE, TOKENIZER_FILE, WEIGHTS_FILE, EncoderSpec
 from semcache.embed.model_source import ModelSource
 from semcache.errors import EncoderError, MissingExtraError
 
@@ -36,6 +36,9 @@ CHECK_TEXTS = (
 )
 _MIN_COSINE = 0.9999
 _MAX_BATCH = 65_536
+_EXTERNAL_MIN_BYTES = 1 << 16  # what is smaller would share no page worth having
+_ALIGN_BYTES = 64
+_EXTERNAL = 1  # TensorProto.EXTERNAL
 
 
 def load_torch_model(source: ModelSource) -> SentenceTransformer:
@@ -69,7 +72,7 @@ def export_encoder(source: ModelSource, folder: Path) -> EncoderSpec:
         EncoderError: the model cannot be exported, or the export does not give its vectors.
     """
     model = load_torch_model(source)
-    graph = _export_graph(model, source)
+    graph, weights = _export_graph(model, source)
     tokenizer = _tokenizer_json(model, source)
     spec = EncoderSpec(
         kind="onnx",
@@ -79,8 +82,10 @@ def export_encoder(source: ModelSource, folder: Path) -> EncoderSpec:
         model_sha256=sha256(graph).hexdigest(),
         tokenizer_sha256=sha256(tokenizer).hexdigest(),
         source_sha256=source.sha256,
+        weights_sha256=sha256(weights).hexdigest(),
     )
-    for name, content in ((MODEL_FILE, graph), (TOKENIZER_FILE, tokenizer), (ENCODER_FILE, spec.to_bytes())):
+    files = {MODEL_FILE: graph, WEIGHTS_FILE: weights, TOKENIZER_FILE: tokenizer, ENCODER_FILE: spec.to_bytes()}
+    for name, content in files.items():
         (folder / name).write_bytes(content)
     _check_export(model, folder, spec)
     return spec
@@ -116,8 +121,8 @@ def _pooling_mode(model: SentenceTransformer, source: ModelSource) -> str:
     return mode
 
 
-def _export_graph(model: SentenceTransformer, source: ModelSource) -> bytes:
-    """Return the ONNX bytes: the same for the same model and library versions."""
+def _export_graph(model: SentenceTransformer, source: ModelSource) -> tuple[bytes, bytes]:
+    """Return the bytes of graph and weights: the same for the same model and library versions."""
     import torch  # noqa: PLC0415 - build side only
 
     mode = _pooling_mode(model, source)
@@ -161,8 +166,9 @@ def _export_graph(model: SentenceTransformer, source: ModelSource) -> bytes:
     except Exception as error:  # whatever tracing a model can raise
         msg = f"{source.name}: cannot be exported to ONNX: {error}"
         raise EncoderError(msg) from error
-    graph: bytes = _without_traces(program.model_proto).SerializeToString(deterministic=True)
-    return graph
+    proto = _without_traces(program.model_proto)
+    weights = _take_weights(proto)
+    return proto.SerializeToString(deterministic=True), weights
 
 
 def _without_traces(model: Any) -> Any:
@@ -173,6 +179,22 @@ def _without_traces(model: Any) -> Any:
         part.doc_string = ""
         del part.metadata_props[:]
     return model
+
+
+def _take_weights(model: Any) -> bytes:
+    """Move the large tensors out of the graph, each to the next aligned place in the file of weights."""
+    weights = bytearray()
+    for tensor in model.graph.initializer:
+        raw = tensor.raw_data
+        if len(raw) < _EXTERNAL_MIN_BYTES:
+            continue
+        weights += bytes(-len(weights) % _ALIGN_BYTES)
+        tensor.data_location = _EXTERNAL
+        for key, value in (("location", WEIGHTS_FILE), ("offset", len(weights)), ("length", len(raw))):
+            tensor.external_data.add(key=key, value=str(value))
+        weights += raw
+        tensor.ClearField("raw_data")
+    return bytes(weights)
 
 
 def _check_export(model: SentenceTransformer, folder: Path, spec: EncoderSpec) -> None:

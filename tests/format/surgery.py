@@ -30,7 +30,7 @@ def file_of(bundle_dir: Path, name: str) -> Path:
     """Give the path of one file of a bundle or of its encoder, by its name."""
     if name == "CURRENT":
         return bundle_dir / name
-    if name in ("encoder.json", "model.onnx", "tokenizer.json"):
+    if name in ("encoder.json", "model.onnx", "model.weights", "tokenizer.json"):
         (path,) = bundle_dir.parent.glob(f"encoders/*/{name}")
         return path
     return version_dir(bundle_dir) / name

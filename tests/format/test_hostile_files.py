@@ -124,15 +124,16 @@ def test_the_full_check_finds_every_flipped_bit(bundle: Path, name: str, reason:
     assert check_bundle(bundle) == []
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.weights", "tokenizer.json"])
 def test_the_full_check_finds_a_flipped_bit_in_an_encoders_files(bundle: Path, name: str) -> None:
     """An encoder is checked from its bytes, not from what this process has loaded of it."""
     digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"  # of b"test"
-    spec = EncoderSpec("onnx", "fake", 64, 256, model_sha256=digest, tokenizer_sha256=digest, source_sha256=digest)
+    spec = EncoderSpec("onnx", "fake", 64, 256, *[digest] * 4)
     folder = bundle.parent / "encoders" / spec.fingerprint
     folder.mkdir()
-    for file, data in (("encoder.json", spec.to_bytes()), ("model.onnx", b"test"), ("tokenizer.json", b"test")):
-        (folder / file).write_bytes(data)
+    for file in spec.digests:
+        (folder / file).write_bytes(b"test")
+    (folder / "encoder.json").write_bytes(spec.to_bytes())
     reseal(bundle, lambda document: document["encoder"].update(fingerprint=spec.fingerprint))
     flip(folder / name, 3)
     assert check_bundle(bundle) == [f"{folder / name}: is not the file that was written (sha256 differs); build again"]

@@ -10,7 +10,6 @@ from pathlib import Path
 import encoder_programs
 import numpy as np
 import onnx
-import onnx.numpy_helper
 import pytest
 from running import run_program
 
@@ -42,16 +41,27 @@ def encoder_folder(root: Path) -> Path:
 
 def change_weights(folder: Path) -> EncoderSpec:
     """Change the weights of an encoder, not their shapes, and give the spec that would be true of it."""
-    path = folder / "model.onnx"
-    model = onnx.load(path)
-    source = np.random.default_rng(1)
-    for tensor in model.graph.initializer:
-        weights = onnx.numpy_helper.to_array(tensor)
-        if weights.dtype == np.float32 and weights.ndim == 2 and weights.shape[0] != weights.shape[1]:
-            noise = source.normal(0, 2 * weights.std(), weights.shape).astype(np.float32)
-            tensor.CopyFrom(onnx.numpy_helper.from_array(weights + noise, tensor.name))
+    path = folder / "model.weights"
+    weights = np.frombuffer(path.read_bytes(), dtype=np.float32)
+    noise = np.random.default_rng(1).normal(0, 2 * weights.std(), weights.shape).astype(np.float32)
+    replace_bytes(path, (weights + noise).tobytes())
+    return replace(read_spec(folder), weights_sha256=sha256(path.read_bytes()).hexdigest())
+
+
+def replace_bytes(path: Path, raw: bytes) -> None:
+    """Put a new file in a file's place: others may have the old one mapped."""
     path.unlink()
-    onnx.save(model, path)
+    path.write_bytes(raw)
+
+
+def change_places(folder: Path, place: dict[str, str]) -> EncoderSpec:
+    """Let the first tensor that the graph keeps outside be elsewhere, and give the spec that would be true of it."""
+    path = folder / "model.onnx"
+    model = onnx.load(path, load_external_data=False)
+    tensor = next(tensor for tensor in model.graph.initializer if tensor.external_data)
+    for entry in tensor.external_data:
+        entry.value = place.get(entry.key, entry.value)
+    replace_bytes(path, model.SerializeToString())
     return replace(read_spec(folder), model_sha256=sha256(path.read_bytes()).hexdigest())
 
 
@@ -66,13 +76,44 @@ def test_the_copy_works_before_it_is_damaged(root: Path) -> None:
     assert look_up(root) == [EXACT_HIT, ["Hit", "speckit/auth-google"]]
 
 
-def test_a_changed_model_file_is_refused(root: Path) -> None:
+def test_changed_weights_are_refused(root: Path) -> None:
     """Weights that are not the ones encoder.json vouches for are not run."""
     folder = encoder_folder(root)
     change_weights(folder)
     exact, (error, message) = look_up(root)
     assert (exact, error) == (EXACT_HIT, "EncoderError")
+    assert message.startswith(f"{folder / 'model.weights'}: is not the file that was written")
+
+
+def test_a_changed_graph_is_refused(root: Path) -> None:
+    """A graph that is not the one encoder.json vouches for is not read."""
+    folder = encoder_folder(root)
+    change_places(folder, {"offset": "64"})
+    exact, (error, message) = look_up(root)
+    assert (exact, error) == (EXACT_HIT, "EncoderError")
     assert message.startswith(f"{folder / 'model.onnx'}: is not the file that was written")
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ({"location": "../../../../etc/passwd"}, "a tensor is kept at b'length': "),
+        ({"location": "*/_ORT_MEM_ADDR_/*"}, "a tensor is kept at b'length': "),
+        ({"location": "tokenizer.json"}, "a tensor is kept at b'length': "),
+        ({"offset": "90000000"}, "a tensor ends at 136881792 in model.weights, which has 90135552 bytes"),
+        ({"length": "4"}, ""),
+    ],
+)
+def test_a_graph_with_its_weights_elsewhere_is_refused(root: Path, place: dict[str, str], reason: str) -> None:
+    """Where every digest agrees, a tensor still comes from the file of weights, whole, or from nowhere."""
+    folder = encoder_folder(root)
+    spec = change_places(folder, place)
+    (folder / "encoder.json").write_bytes(spec.to_bytes())
+    folder = folder.rename(folder.with_name(spec.fingerprint))
+    relabel(root / "speckit", spec.fingerprint)
+    exact, (error, message) = look_up(root)
+    assert (exact, error) == (EXACT_HIT, "EncoderError")
+    assert message.startswith(f"{folder}: cannot be loaded: {reason}")
 
 
 def test_another_encoder_under_the_same_name_is_refused(root: Path) -> None:
@@ -118,7 +159,7 @@ def test_without_its_encoder_a_bundle_serves_exact_hits(root: Path) -> None:
     assert "build or copy it again" in message
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.weights", "tokenizer.json"])
 def test_without_one_of_its_files_an_encoder_is_refused(root: Path, name: str) -> None:
     """The error names the file that is missing."""
     path = encoder_folder(root) / name

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from semcache.embed.encoder_dir import EncoderSpec, read_spec, read_verified
+from semcache.embed.encoder_dir import EncoderSpec, expect_unchanged, read_spec, read_verified, verify_digest
 from semcache.errors import EncoderError, StorageError
 
 SPEC = EncoderSpec(
@@ -19,6 +19,7 @@ SPEC = EncoderSpec(
     model_sha256="a" * 64,
     tokenizer_sha256="b" * 64,
     source_sha256="c" * 64,
+    weights_sha256="e" * 64,
 )
 
 
@@ -37,7 +38,7 @@ def test_a_spec_survives_the_round_trip(tmp_path: Path) -> None:
 
 def test_the_fingerprint_is_stable() -> None:
     """It is the head of the sha256 of encoder.json, and names the folder."""
-    assert SPEC.fingerprint == "bf053aabdc70be8a72da82935b19685d"
+    assert SPEC.fingerprint == "b8f689243335401d3cf68d32fbf2a5d5"
     assert sha256(SPEC.to_bytes()).hexdigest().startswith(SPEC.fingerprint)
 
 
@@ -58,6 +59,7 @@ def test_the_bytes_are_canonical() -> None:
         replace(SPEC, model_sha256="d" * 64),
         replace(SPEC, tokenizer_sha256="d" * 64),
         replace(SPEC, source_sha256="d" * 64),
+        replace(SPEC, weights_sha256="d" * 64),
     ],
 )
 def test_whatever_changes_the_output_changes_the_fingerprint(other: EncoderSpec) -> None:
@@ -107,6 +109,21 @@ def test_a_wrong_field_is_named(tmp_path: Path, field: str, value: object, messa
         read_spec(folder)
 
 
+def test_a_spec_of_the_time_before_there_were_weights_says_what_to_do(tmp_path: Path) -> None:
+    """An encoder of an older writer has its weights inside the graph; the next build exports it anew."""
+    document = asdict(SPEC)
+    del document["weights_sha256"]
+    folder = folder_of(tmp_path, json.dumps(document).encode())
+    with pytest.raises(EncoderError, match=r"document\.weights_sha256: .*; build again$"):
+        read_spec(folder)
+
+
+def test_a_spec_tells_the_digest_of_every_file_beside_it() -> None:
+    """Hashing has none."""
+    assert SPEC.digests == {"model.onnx": "a" * 64, "model.weights": "e" * 64, "tokenizer.json": "b" * 64}
+    assert EncoderSpec(kind="hashing", name="h", dim=2, max_tokens=3).digests == {}
+
+
 @pytest.mark.parametrize("spec", [replace(SPEC, dim=1, max_tokens=3), replace(SPEC, dim=65_536, max_tokens=1 << 20)])
 def test_the_bounds_of_a_spec_are_allowed(tmp_path: Path, spec: EncoderSpec) -> None:
     """A bound is within."""
@@ -132,9 +149,34 @@ def test_a_file_with_another_digest_is_refused(tmp_path: Path) -> None:
     message = f"{tmp_path / 'model.onnx'}: is not the file that was written (sha256 differs); build again"
     with pytest.raises(EncoderError, match=f"^{re.escape(message)}$"):
         read_verified(tmp_path, "model.onnx", sha256(b"graph").hexdigest())
+    with pytest.raises(EncoderError, match=f"^{re.escape(message)}$"):
+        verify_digest(tmp_path, "model.onnx", sha256(b"graph").hexdigest())
 
 
 def test_a_missing_file_is_an_encoder_error(tmp_path: Path) -> None:
     """With the file and the next step."""
     with pytest.raises(EncoderError, match=re.escape(f"{tmp_path / 'model.onnx'}: missing; ")):
         read_verified(tmp_path, "model.onnx", "0" * 64)
+    with pytest.raises(EncoderError, match=re.escape(f"{tmp_path / 'model.onnx'}: missing; ")):
+        verify_digest(tmp_path, "model.onnx", "0" * 64)
+
+
+def test_a_file_that_stays_is_unchanged(tmp_path: Path) -> None:
+    """What was verified may be used by its path while nobody touches it."""
+    path = tmp_path / "model.weights"
+    path.write_bytes(b"weights")
+    expect_unchanged(path, verify_digest(tmp_path, "model.weights", sha256(b"weights").hexdigest()))
+
+
+def test_a_file_that_is_exchanged_after_it_was_verified_is_told(tmp_path: Path) -> None:
+    """Even by one of the same size and bytes: it may have been another one in between."""
+    path, other = tmp_path / "model.weights", tmp_path / "other"
+    path.write_bytes(b"weights")
+    other.write_bytes(b"weights")
+    verified = verify_digest(tmp_path, "model.weights", sha256(b"weights").hexdigest())
+    other.replace(path)
+    with pytest.raises(EncoderError, match=f"^{re.escape(str(path))}: changed while it was loaded; try again$"):
+        expect_unchanged(path, verified)
+    path.unlink()
+    with pytest.raises(EncoderError, match=f"^{re.escape(str(path))}: missing; "):
+        expect_unchanged(path, verified)
