@@ -1,0 +1,189 @@
+"""Result documents as the Markdown tables of docs/quality.md: medians over the seeds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+Document = dict[str, Any]
+NAMES = ("cosine", "margin", "ours")
+NOT_MEASURED = "-"
+
+
+def tables(documents: Sequence[Document]) -> str:
+    """Return all tables."""
+    queries = [document for document in documents if document["kind"] == "queries"]
+    twins = [document for document in documents if document["kind"] == "twins"]
+    sections = [
+        ("Sizes", sizes(queries)),
+        (
+            "Best possible threshold, chosen on the test part: coverage, median (least-greatest)",
+            _levels(queries, "best"),
+        ),
+        ("Threshold chosen on calibration: coverage / error on test", _levels(queries, "chosen")),
+        ("Certified threshold: coverage / error on test", _levels(queries, "certified")),
+        ("Rules without a choice: coverage / error", rules(queries)),
+        ("Online thresholds of each entry: coverage / error / stream error", online(queries)),
+        ("Share of 200 re-splits whose test error is over the level", resplits(queries)),
+        ("Near twins: traps served / wishes served", near_twins(twins)),
+        ("Near twins: wishes served by the best threshold at 1 % and 5 % of the traps", twins_at(twins)),
+    ]
+    return "\n\n".join(f"### {title}\n\n{table}" for title, table in sections if table)
+
+
+def sizes(documents: Sequence[Document]) -> str:
+    """Return what was measured."""
+    heads = ("set-up", "entries", "queries", "of them test", "must miss", "nearest entry is right", "seeds")
+    rows = []
+    for document in documents:
+        counts = [f"{_median(document, key):,.0f}" for key in ("n_known", "n_queries", "n_test")]
+        rest = [_share(_median(document, key)) for key in ("must_miss", "nearest_right")]
+        rows.append((_name(document), *counts, *rest, str(len(_seeds(document)))))
+    return _table(heads, rows)
+
+
+def _levels(documents: Sequence[Document], origin: str) -> str:
+    """Return one column a decision and level."""
+    names = [name for name in NAMES if any(name in row["judged"] for found in documents for row in _seeds(found))]
+    allowed = [entry["level"] for entry in _seeds(documents[0])[0]["judged"]["cosine"]] if documents else []
+    heads = ("set-up", *(f"{name} {_per_cent(level)}" for name in names for level in allowed))
+    rows = []
+    for document in documents:
+        cells = [_name(document)]
+        for name in names:
+            for place in range(len(allowed)):
+                points = [row["judged"][name][place][origin] for row in _seeds(document) if name in row["judged"]]
+                cells.append(_range(points) if origin == "best" else _points(points, ("coverage", "error")))
+        rows.append(tuple(cells))
+    return _table(heads, rows)
+
+
+def rules(documents: Sequence[Document]) -> str:
+    """Return exact match, fixed thresholds, the default rule and GPTCache."""
+    fixed = list(_seeds(documents[0])[0]["fixed"]) if documents else []
+    heads = ("set-up", "exact match", *fixed, "GPTCache")
+    rows = []
+    for document in documents:
+        seeds = _seeds(document)
+        cells = [_points([row["exact"] for row in seeds], ("coverage", "error"))]
+        cells += [_points([row["fixed"][name] for row in seeds], ("coverage", "error")) for name in fixed]
+        cells.append(_points([row["gptcache"] for row in seeds if "gptcache" in row], ("coverage", "error")))
+        rows.append((_name(document), *cells))
+    return _table(heads, rows)
+
+
+def online(documents: Sequence[Document]) -> str:
+    """Return the per-entry online method, one row a set-up, start and grid."""
+    documents = [document for document in documents if _seeds(document)[0]["online"]]
+    if not documents:
+        return ""
+    deltas = list(dict.fromkeys(entry["delta"] for entry in _seeds(documents[0])[0]["online"]))
+    variants = list(dict.fromkeys((entry["start"], entry["grid"]) for entry in _seeds(documents[0])[0]["online"]))
+    rows = []
+    for document in documents:
+        for start, grid in variants:
+            cells = []
+            for delta in deltas:
+                points = [
+                    entry
+                    for row in _seeds(document)
+                    for entry in row["online"]
+                    if (entry["start"], entry["grid"], entry["delta"]) == (start, grid, delta)
+                ]
+                cells.append(_points(points, ("coverage", "error", "stream_error")))
+            rows.append((_name(document), start, grid, *cells))
+    return _table(("set-up", "start", "grid", *(f"delta {_per_cent(delta)}" for delta in deltas)), rows)
+
+
+def resplits(documents: Sequence[Document]) -> str:
+    """Return, a decision and level, the share over the level without and with a proof."""
+    heads = ["set-up"]
+    rows = []
+    for document in documents:
+        seeds = _seeds(document)
+        cells = [_name(document)]
+        heads = heads[:1]
+        for name in [name for name in NAMES if name in seeds[0]["resplits"]]:
+            for level in dict.fromkeys(entry["level"] for entry in seeds[0]["resplits"][name]):
+                heads.append(f"{name} {_per_cent(level)}")
+                pair = [
+                    [entry for row in seeds for entry in row["resplits"][name] if _is(entry, level, origin)]
+                    for origin in ("calibration", "proof")
+                ]
+                cells.append(" / ".join(_share(median(entry["exceeded"] for entry in entries)) for entries in pair))
+        rows.append(tuple(cells))
+    return _table(heads, rows)
+
+
+def _is(entry: dict[str, Any], level: float, origin: str) -> bool:
+    return bool(entry["level"] == level and entry["chosen by"] == origin)
+
+
+def near_twins(documents: Sequence[Document]) -> str:
+    """Return the shares of traps and wishes that each rule serves."""
+    names = list(documents[0]["figures"]["twins"]["rules"]) if documents else []
+    rows = []
+    for document in documents:
+        found = document["figures"]["twins"]
+        served = [*(found["rules"][name] for name in names), found.get("gptcache", {})]
+        cells = [f"{_share(one.get('traps_served'))} / {_share(one.get('wishes_served'))}" for one in served]
+        rows.append((_name(document), f"{found['n_traps']:,}", f"{found['n_wishes']:,}", *cells))
+    return _table(("set", "traps", "wishes", *names, "GPTCache"), rows)
+
+
+def twins_at(documents: Sequence[Document]) -> str:
+    """Return the wishes served where few traps are."""
+    documents = [document for document in documents if document["figures"]["twins"]["n_wishes"]]
+    if not documents:
+        return ""
+    best = documents[0]["figures"]["twins"]["best"]
+    heads = ("set", *(f"{name} {_per_cent(row['traps_served'])}" for name in ("cosine", "margin") for row in best))
+    rows = [
+        (
+            _name(found),
+            *(_share(row[name]) for name in ("cosine", "margin") for row in found["figures"]["twins"]["best"]),
+        )
+        for found in documents
+    ]
+    return _table(heads, rows)
+
+
+def _seeds(document: Document) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = document["figures"]["seeds"]
+    return found
+
+
+def _name(document: Document) -> str:
+    return str(document["set_up"]["name"])
+
+
+def _median(document: Document, key: str) -> float:
+    return float(median(row[key] for row in _seeds(document)))
+
+
+def _points(points: Sequence[dict[str, Any]], fields: Iterable[str]) -> str:
+    if not points:
+        return NOT_MEASURED
+    return " / ".join(_share(median(one[field] for one in points)) for field in fields)
+
+
+def _range(points: Sequence[dict[str, Any]]) -> str:
+    """Return the median coverage, with the least and the greatest."""
+    values = [one["coverage"] for one in points]
+    return f"{_share(median(values))} ({_share(min(values))}-{_share(max(values))})" if values else NOT_MEASURED
+
+
+def _share(value: float | None) -> str:
+    return NOT_MEASURED if value is None else f"{value:.3f}".lstrip("0") if value < 1 else "1.00"
+
+
+def _per_cent(value: float) -> str:
+    return f"{100 * value:g} %"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = [" | ".join(row) for row in (heads, ["---"] * len(heads), *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
