@@ -62,8 +62,8 @@ def run(scratch: Scratch) -> Report:
 def _stored_vectors(cache: Cache) -> FloatRows:
     """Return the bundle's vectors, as its index keeps them (float16), scaled to length 1."""
     index = faiss.read_index(str(cache.info.path / "index.faiss"))
-    if isinstance(index, faiss.IndexIVF):
-        index.make_direct_map()
+    if isinstance(index, faiss.IndexRefine):
+        index = faiss.downcast_index(index.refine_index)
     return unit_rows(index.reconstruct_n(0, index.ntotal))
 
 

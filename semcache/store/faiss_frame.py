@@ -1,18 +1,26 @@
 """Reads the frame of a FAISS file: everything FAISS would parse, every length checked, before FAISS sees it.
 
 FAISS parses unsafe bytes (a wrong length is memory corruption), so a file is only handed on when each field is
-what this project writes and the lengths add up to the file's size to the byte. The rest of the file, the codes,
-is used in place and not parsed. Layout: faiss/impl/index_write.cpp, versions 1.14.3 to 1.15.
+what this project writes and the lengths add up to the file's size to the byte. FAISS also follows the labels of
+inverted lists into the float16 rows without a look at them, so each row must be in one list, once. What is left,
+the codes, is not parsed. Layout: faiss/impl/index_write.cpp and invlists/BlockInvertedLists.cpp, 1.14.3 to 1.15.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 _SQ_FP16 = 4
 _INNER_PRODUCT = 0
+_PART_BITS = 4
+_BLOCK_ROWS = 32
+_NO_CODE_SIZE = 2**64 - 1
+_DEFAULT_FACTOR = 1.0
 
 
 class FrameError(ValueError):
@@ -27,7 +35,7 @@ class Frame:
         kind: flat, ivf or hnsw, all with float16 codes and inner product.
         dim: length of a vector.
         n_rows: how many.
-        frame_bytes: where the codes begin.
+        frame_bytes: where the codes begin; the inverted lists of ivf, which are codes and their labels.
         n_lists: of ivf; 0 otherwise.
     """
 
@@ -48,13 +56,14 @@ def read_frame(data: memoryview) -> Frame:
     magic = cursor.magic()
     if magic == b"IxSQ":
         frame = _flat(cursor)
-    elif magic == b"IwSq":
+    elif magic == b"IxRF":
         frame = _ivf(cursor)
     elif magic == b"IHNs":
         frame = _hnsw(cursor)
     else:
-        msg = f"index type {magic!r}, allowed IxSQ, IwSq or IHNs"
+        msg = f"index type {magic!r}, allowed IxSQ, IxRF or IHNs"
         raise FrameError(msg)
+    cursor.expect("end of file", cursor.at, len(data))
     return frame
 
 
@@ -64,7 +73,7 @@ class _Cursor:
     def __init__(self, data: memoryview) -> None:
         self.data, self.at = data, 0
 
-    def take(self, layout: str) -> tuple[int, ...]:
+    def take(self, layout: str) -> tuple[Any, ...]:
         size = struct.calcsize("<" + layout)
         if self.at + size > len(self.data):
             msg = f"ends at byte {len(self.data)}, in the middle of a field"
@@ -110,12 +119,19 @@ def _quantiser(cursor: _Cursor, dim: int) -> None:
 
 
 def _codes(cursor: _Cursor, dim: int, n_rows: int) -> int:
-    """The codes of a flat index; they end the file. Returns where they begin."""
+    """The codes of a flat index. Returns where they begin."""
     cursor.expect("length of codes", cursor.take("Q")[0], n_rows * 2 * dim)
     frame_bytes = cursor.at
     cursor.skip(n_rows, 2 * dim)
-    cursor.expect("end of file", cursor.at, len(cursor.data))
     return frame_bytes
+
+
+def _flat_part(cursor: _Cursor, what: str, dim: int, n_rows: int) -> int:
+    """A flat index within another one. Returns where its codes begin."""
+    cursor.expect(what, cursor.magic(), b"IxSQ")
+    cursor.expect(f"{what}'s size", _header(cursor), (dim, n_rows))
+    _quantiser(cursor, dim)
+    return _codes(cursor, dim, n_rows)
 
 
 def _flat(cursor: _Cursor) -> Frame:
@@ -126,39 +142,61 @@ def _flat(cursor: _Cursor) -> Frame:
 
 def _ivf(cursor: _Cursor) -> Frame:
     dim, n_rows = _header(cursor)
+    cursor.expect("first pass", cursor.magic(), b"IwPf")
+    cursor.expect("first pass's size", _header(cursor), (dim, n_rows))
     n_lists, _ = cursor.take("QQ")
-    cursor.expect("coarse quantiser", cursor.magic(), b"IxFI")
-    cursor.expect("coarse quantiser's size", _header(cursor), (dim, n_lists))
-    cursor.vector("centroids", n_lists * dim, 4)
+    if not 1 <= n_lists <= max(n_rows, 1):
+        msg = f"byte {cursor.at}: {n_lists} lists, allowed 1 to {max(n_rows, 1)}"
+        raise FrameError(msg)
+    _flat_part(cursor, "coarse quantiser", dim, n_lists)
     cursor.expect("direct map", cursor.take("B"), (0,))
     cursor.vector("direct map", 0, 8)
-    _quantiser(cursor, dim)
-    cursor.expect("code size and residual", cursor.take("QB"), (2 * dim, 0))
-    cursor.expect("inverted lists", cursor.magic(), b"ilar")
-    cursor.expect("inverted lists' sizes", cursor.take("QQ"), (n_lists, 2 * dim))
-    n_stored = _list_sizes(cursor, n_lists)
-    cursor.expect("rows in all lists", n_stored, n_rows)
-    frame_bytes = cursor.at
-    cursor.skip(n_rows, 2 * dim + 8)
-    cursor.expect("end of file", cursor.at, len(cursor.data))
+    n_parts = _product_quantiser(cursor, dim)
+    frame_bytes = _lists(cursor, n_lists, n_rows, block_bytes=_even(n_parts) // 2 * _BLOCK_ROWS)
+    _flat_part(cursor, "refinement", dim, n_rows)
+    cursor.expect("refinement's factor", cursor.take("f"), (_DEFAULT_FACTOR,))
     return Frame("ivf", dim, n_rows, frame_bytes, n_lists)
 
 
-def _list_sizes(cursor: _Cursor, n_lists: int) -> int:
-    layout = cursor.magic()
-    (n_numbers,) = cursor.take("Q")
-    start = cursor.at
-    cursor.skip(n_numbers, 8)
-    numbers = cursor.data[start : cursor.at].cast("Q")
-    if layout == b"full":
-        cursor.expect("length of list sizes", n_numbers, n_lists)
-        return sum(numbers)
-    cursor.expect("layout of list sizes", layout, b"sprs")
-    cursor.expect("odd length of list sizes", n_numbers % 2, 0)
-    if any(number >= n_lists for number in numbers[::2]) or len(set(numbers[::2])) != n_numbers // 2:
-        msg = f"byte {start}: a list number is twice or above {n_lists}"
+def _product_quantiser(cursor: _Cursor, dim: int) -> int:
+    """The fields of the fast scan and its quantiser. Returns how many parts a code has."""
+    residual, code_bytes, block_rows, n_padded, way, query_block = cursor.take("BQiQiQ")
+    cursor.expect("way of scanning", (residual, block_rows, way, query_block), (0, _BLOCK_ROWS, 0, 0))
+    quantised_dim, n_parts, part_bits = cursor.take("QQQ")
+    cursor.expect("product quantiser", (quantised_dim, part_bits), (dim, _PART_BITS))
+    if not 1 <= n_parts <= dim or dim % n_parts:
+        msg = f"byte {cursor.at}: {n_parts} parts, allowed the divisors of {dim}"
         raise FrameError(msg)
-    return sum(numbers[1::2])
+    cursor.expect("size of a code and its parts", (code_bytes, n_padded), (_even(n_parts) // 2, _even(n_parts)))
+    cursor.vector("product quantiser", dim * 2**_PART_BITS, 4)
+    return int(n_parts)
+
+
+def _even(n: int) -> int:
+    return n + n % 2
+
+
+def _lists(cursor: _Cursor, n_lists: int, n_rows: int, *, block_bytes: int) -> int:
+    """Inverted lists: each its labels, then its codes in whole blocks. Returns where they begin."""
+    cursor.expect("inverted lists", cursor.magic(), b"ilbl")
+    cursor.expect("inverted lists' sizes", cursor.take("QQQQ"), (n_lists, _NO_CODE_SIZE, _BLOCK_ROWS, block_bytes))
+    start, labels = cursor.at, []
+    for _ in range(n_lists):
+        (n_labels,) = cursor.take("Q")
+        cursor.skip(n_labels, 8)
+        labels.append(cursor.data[cursor.at - 8 * n_labels : cursor.at])
+        cursor.vector("codes of a list", -(-n_labels // _BLOCK_ROWS) * block_bytes, 1)
+    _check_labels(cursor, np.frombuffer(b"".join(labels), "<u8"), n_rows)
+    return start
+
+
+def _check_labels(cursor: _Cursor, labels: npt.NDArray[np.uint64], n_rows: int) -> None:
+    cursor.expect("rows in all lists", len(labels), n_rows)
+    is_there = np.zeros(n_rows, dtype=bool)
+    is_there[labels[labels < n_rows]] = True
+    if not is_there.all():
+        msg = f"byte {cursor.at}: row {int(is_there.argmin())} is in no list"
+        raise FrameError(msg)
 
 
 def _hnsw(cursor: _Cursor) -> Frame:
@@ -169,7 +207,4 @@ def _hnsw(cursor: _Cursor) -> Frame:
     cursor.vector("offsets", n_rows + 1, 8)
     cursor.skip(cursor.take("Q")[0], 4)  # links; FAISS checks each of them at open
     cursor.take("iiiii")
-    cursor.expect("storage", cursor.magic(), b"IxSQ")
-    cursor.expect("storage's size", _header(cursor), (dim, n_rows))
-    _quantiser(cursor, dim)
-    return Frame("hnsw", dim, n_rows, _codes(cursor, dim, n_rows), 0)
+    return Frame("hnsw", dim, n_rows, _flat_part(cursor, "storage", dim, n_rows), 0)

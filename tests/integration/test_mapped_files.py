@@ -129,11 +129,8 @@ def test_a_compressed_value_is_read_only(build: Callable[..., BuildReport]) -> N
 
 def codes_of(index: Any, kind: str) -> int:
     """Give the address at which FAISS keeps some of the codes of an index."""
-    if kind == "ivf":
-        fullest = max(range(index.nlist), key=index.invlists.list_size)
-        pointer = index.invlists.get_codes(fullest)
-    else:
-        pointer = (faiss.downcast_index(index.storage) if kind == "hnsw" else index).codes.data()
+    rows = {"flat": lambda: index, "ivf": lambda: index.refine_index, "hnsw": lambda: index.storage}[kind]()
+    pointer = faiss.downcast_index(rows).codes.data()
     return address_of(faiss.rev_swig_ptr(pointer, 128).data)
 
 

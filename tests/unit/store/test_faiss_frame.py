@@ -27,14 +27,6 @@ def file_of(tmp_path_factory: pytest.TempPathFactory) -> FileOf:
     return lambda kind: files[kind]
 
 
-@pytest.fixture(scope="module")
-def sparse(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Give the file of an inverted index whose lists are empty but for two: FAISS writes their sizes as pairs."""
-    vectors = np.zeros((256, DIM), dtype=np.float32)
-    vectors[:128, 0] = vectors[128:, 1] = 1
-    return written(tmp_path_factory.mktemp("sparse") / "ivf", vectors, "ivf")
-
-
 def written(path: Path, vectors: FloatRows, kind: IndexKind) -> bytes:
     """Give the bytes that FAISS writes for an index."""
     faiss.write_index(build_index(vectors, kind=kind, seed=0), str(path))
@@ -52,7 +44,7 @@ def patched(raw: bytes, at: int, layout: str, value: float) -> memoryview:
     ("kind", "frame"),
     [
         ("flat", Frame("flat", dim=8, n_rows=100, frame_bytes=81, n_lists=0)),
-        ("ivf", Frame("ivf", dim=8, n_rows=100, frame_bytes=344, n_lists=4)),
+        ("ivf", Frame("ivf", dim=8, n_rows=100, frame_bytes=857, n_lists=4)),
         ("hnsw", Frame("hnsw", dim=8, n_rows=100, frame_bytes=27_318, n_lists=0)),
     ],
 )
@@ -64,17 +56,28 @@ def test_the_frame_of_each_kind_is_read_as_faiss_writes_it(file_of: FileOf, kind
     assert found == frame
 
 
-@pytest.mark.parametrize(("kind", "row_bytes"), [("flat", 16), ("ivf", 24), ("hnsw", 16)])
-def test_what_follows_the_frame_is_the_rows(file_of: FileOf, kind: IndexKind, row_bytes: int) -> None:
-    """Two bytes a dimension, and of inverted lists eight for the label: to the end of the file."""
+@pytest.mark.parametrize("kind", ["flat", "hnsw"])
+def test_what_follows_the_frame_is_the_rows(file_of: FileOf, kind: IndexKind) -> None:
+    """Two bytes a dimension, to the end of the file."""
     raw = file_of(kind)
-    assert len(raw) - read_frame(memoryview(raw)).frame_bytes == 100 * row_bytes
+    assert len(raw) - read_frame(memoryview(raw)).frame_bytes == 100 * 16
 
 
-def test_sizes_of_mostly_empty_lists_are_read(sparse: bytes) -> None:
-    """FAISS writes them in another form."""
-    assert b"sprs" in sparse
-    assert read_frame(memoryview(sparse)) == Frame("ivf", dim=8, n_rows=256, frame_bytes=728, n_lists=16)
+def test_what_follows_the_frame_of_lists_is_labels_and_codes_and_then_the_rows(file_of: FileOf) -> None:
+    """Two lengths a list, eight bytes a label, blocks of 32 codes of a byte; then a flat index, and a number."""
+    raw = file_of("ivf")
+    blocks = sum(-(-size // 32) for size in list_sizes(raw))
+    assert len(raw) == 857 + 4 * 16 + 100 * 8 + blocks * 32 + 81 + 100 * 16 + 4
+
+
+def list_sizes(raw: bytes) -> list[int]:
+    """Give how many rows each of the four lists holds."""
+    sizes, at = [], 857
+    for _ in range(4):
+        sizes.append(struct.unpack_from("<Q", raw, at)[0])
+        at += 8 + 8 * sizes[-1]
+        at += 8 + struct.unpack_from("<Q", raw, at)[0]
+    return sizes
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw"])
@@ -115,26 +118,59 @@ def test_each_changed_field_of_a_flat_frame_is_refused(
 
 
 IVF_FIELDS = [
-    ("no list", 37, "Q", 0, "coarse quantiser's size: found (8, 4), allowed (8, 0)"),
-    ("lists without end", 37, "Q", 2**60, "coarse quantiser's size: found (8, 4), allowed (8, 1152921504606846976)"),
-    ("coarse quantiser's kind", 53, "B", 0, "coarse quantiser: found b'\\x00xFI', allowed b'IxFI'"),
-    ("coarse quantiser's dim", 57, "i", 4, "coarse quantiser's size: found (4, 4), allowed (8, 4)"),
-    ("coarse quantiser's rows", 61, "q", 5, "coarse quantiser's size: found (8, 5), allowed (8, 4)"),
-    ("coarse quantiser not trained", 85, "B", 0, "trained: found 0, allowed 1"),
-    ("coarse quantiser's metric", 86, "i", 1, "metric: found 1, allowed 0"),
-    ("centroids", 90, "Q", 33, "length of centroids: found 33, allowed 32"),
-    ("direct map", 226, "B", 1, "direct map: found (1,), allowed (0,)"),
-    ("length of direct map", 227, "Q", 1, "length of direct map: found 1, allowed 0"),
-    ("8-bit codes", 235, "i", 0, "quantiser: found 0, allowed 4"),
-    ("quantiser's code size", 255, "Q", 8, "quantiser sizes: found (8, 8), allowed (8, 16)"),
-    ("code size", 271, "Q", 8, "found "),
-    ("codes of residuals", 279, "B", 1, "found "),
-    ("kind of lists", 280, "B", 0, "inverted lists: found b'\\x00lar', allowed b'ilar'"),
-    ("number of lists", 284, "Q", 5, "inverted lists' sizes: found (5, 16), allowed (4, 16)"),
-    ("code size of lists", 292, "Q", 8, "inverted lists' sizes: found (4, 8), allowed (4, 16)"),
-    ("form of sizes", 300, "B", 0, "layout of list sizes: found b'\\x00ull', allowed b'sprs'"),
-    ("how many sizes", 304, "Q", 3, "length of list sizes: found 3, allowed 4"),
-    ("a size", 312, "Q", 2**63, "rows in all lists: found "),
+    ("rows of the whole", 8, "q", 99, "first pass's size: found (8, 100), allowed (8, 99)"),
+    ("kind of the first pass", 37, "B", 0, "first pass: found b'\\x00wPf', allowed b'IwPf'"),
+    ("dim of the first pass", 41, "i", 4, "first pass's size: found (4, 100), allowed (8, 100)"),
+    ("rows of the first pass", 45, "q", 101, "first pass's size: found (8, 101), allowed (8, 100)"),
+    ("first pass not trained", 69, "B", 0, "trained: found 0, allowed 1"),
+    ("metric of the first pass", 70, "i", 1, "metric: found 1, allowed 0"),
+    ("no list", 74, "Q", 0, "0 lists, allowed 1 to 100"),
+    ("more lists than rows", 74, "Q", 101, "101 lists, allowed 1 to 100"),
+    ("lists without end", 74, "Q", 2**60, "1152921504606846976 lists, allowed 1 to 100"),
+    ("another number of lists", 74, "Q", 5, "coarse quantiser's size: found (8, 4), allowed (8, 5)"),
+    ("coarse quantiser's kind", 90, "B", 0, "coarse quantiser: found b'\\x00xSQ', allowed b'IxSQ'"),
+    ("coarse quantiser's dim", 94, "i", 4, "coarse quantiser's size: found (4, 4), allowed (8, 4)"),
+    ("coarse quantiser's rows", 98, "q", 5, "coarse quantiser's size: found (8, 5), allowed (8, 4)"),
+    ("coarse quantiser not trained", 122, "B", 0, "trained: found 0, allowed 1"),
+    ("coarse quantiser's metric", 123, "i", 1, "metric: found 1, allowed 0"),
+    ("coarse quantiser's code", 127, "i", 0, "quantiser: found 0, allowed 4"),
+    ("centroids", 163, "Q", 65, "length of codes: found 65, allowed 64"),
+    ("direct map", 235, "B", 1, "direct map: found (1,), allowed (0,)"),
+    ("length of direct map", 236, "Q", 1, "length of direct map: found 1, allowed 0"),
+    ("codes of residuals", 244, "B", 1, "way of scanning: found (1, 32, 0, 0), allowed (0, 32, 0, 0)"),
+    ("size of a code", 245, "Q", 2, "size of a code and its parts: found (2, 2), allowed (1, 2)"),
+    ("rows of a block", 253, "i", 64, "way of scanning: found (0, 64, 0, 0), allowed (0, 32, 0, 0)"),
+    ("no rows in a block", 253, "i", 0, "way of scanning: found (0, 0, 0, 0), allowed (0, 32, 0, 0)"),
+    ("padded parts", 257, "Q", 4, "size of a code and its parts: found (1, 4), allowed (1, 2)"),
+    ("implementation", 265, "i", 1, "way of scanning: found (0, 32, 1, 0), allowed (0, 32, 0, 0)"),
+    ("queries of a block", 269, "Q", 3, "way of scanning: found (0, 32, 0, 3), allowed (0, 32, 0, 0)"),
+    ("product quantiser's dim", 277, "Q", 4, "product quantiser: found (4, 4), allowed (8, 4)"),
+    ("no part", 285, "Q", 0, "0 parts, allowed the divisors of 8"),
+    ("parts that do not fit", 285, "Q", 3, "3 parts, allowed the divisors of 8"),
+    ("more parts than numbers", 285, "Q", 16, "16 parts, allowed the divisors of 8"),
+    ("parts without end", 285, "Q", 2**63, "9223372036854775808 parts, allowed the divisors of 8"),
+    ("more parts than the code", 285, "Q", 4, "size of a code and its parts: found (1, 2), allowed (2, 4)"),
+    ("8-bit parts", 293, "Q", 8, "product quantiser: found (8, 8), allowed (8, 4)"),
+    ("parts' values", 301, "Q", 129, "length of product quantiser: found 129, allowed 128"),
+    ("kind of lists", 821, "B", 0, "inverted lists: found b'\\x00lbl', allowed b'ilbl'"),
+    ("number of lists", 825, "Q", 5, "inverted lists' sizes: found (5, "),
+    ("code size of lists", 833, "Q", 1, "inverted lists' sizes: found (4, 1, 32, 32)"),
+    ("rows of a list's block", 841, "Q", 1, "inverted lists' sizes: found (4, 18446744073709551615, 1, 32)"),
+    ("bytes of a list's block", 849, "Q", 16, "inverted lists' sizes: found (4, 18446744073709551615, 32, 16)"),
+    ("labels without end", 857, "Q", 2**63, "9223372036854775808 items of 8 bytes do not fit"),
+    ("labels that overflow", 857, "Q", 2**61, "2305843009213693952 items of 8 bytes do not fit"),
+    ("one label less", 857, "Q", -1, "length of codes of a list: found "),
+]
+REFINEMENT_FIELDS = [
+    ("kind", 0, "B", 0, "refinement: found b'\\x00xSQ', allowed b'IxSQ'"),
+    ("dim", 4, "i", 4, "refinement's size: found (4, 100), allowed (8, 100)"),
+    ("rows", 8, "q", 99, "refinement's size: found (8, 99), allowed (8, 100)"),
+    ("not trained", 32, "B", 0, "trained: found 0, allowed 1"),
+    ("8-bit codes", 37, "i", 0, "quantiser: found 0, allowed 4"),
+    ("length of codes", 73, "Q", 1599, "length of codes: found 1599, allowed 1600"),
+    ("factor", 81 + 1600, "f", 2.0, "refinement's factor: found (2.0,), allowed (1.0,)"),
+    ("factor without end", 81 + 1600, "f", float("inf"), "refinement's factor: found (inf,), allowed (1.0,)"),
+    ("factor that is no number", 81 + 1600, "f", float("nan"), "refinement's factor: found (nan,), allowed (1.0,)"),
 ]
 
 
@@ -142,41 +178,44 @@ IVF_FIELDS = [
 def test_each_changed_field_of_an_ivf_frame_is_refused(
     file_of: FileOf, *, field: str, at: int, layout: str, value: int, message: str
 ) -> None:
-    """The coarse quantiser, the direct map and the lists are held against the header."""
+    """The coarse quantiser, the product quantiser and the lists are held against the header."""
+    if field == "one label less":
+        value = list_sizes(file_of("ivf"))[0] - 1
     with pytest.raises(FrameError, match=re.escape(message)):
         pytest.fail(f"{field}: {read_frame(patched(file_of('ivf'), at, layout, value))}")
 
 
-def test_list_sizes_that_only_add_up_are_accepted(file_of: FileOf) -> None:
-    """The parser knows how many rows there are, not which list they belong to: FAISS stays within the file."""
-    raw = bytearray(file_of("ivf"))
-    sizes = struct.unpack_from("<4Q", raw, 312)
-    struct.pack_into("<4Q", raw, 312, *reversed(sizes))
-    assert read_frame(memoryview(raw)).n_rows == 100
-
-
-@pytest.mark.parametrize(
-    ("pairs", "message"),
-    [
-        ((0, 128, 0, 128), "a list number is twice or above 16"),
-        ((0, 128, 16, 128), "a list number is twice or above 16"),
-        ((0, 128, 1, 129), "rows in all lists: found 257, allowed 256"),
-    ],
-)
-def test_sparse_list_sizes_that_cannot_be_are_refused(
-    sparse: bytes, pairs: tuple[int, int, int, int], message: str
+@pytest.mark.parametrize(("field", "at", "layout", "value", "message"), REFINEMENT_FIELDS)
+def test_each_changed_field_of_the_rows_behind_the_lists_is_refused(
+    file_of: FileOf, *, field: str, at: int, layout: str, value: float, message: str
 ) -> None:
-    """Each list once, each number in range, the sizes adding up."""
-    raw = bytearray(sparse)
-    struct.pack_into("<4Q", raw, 728 - 32, *pairs)
+    """The float16 rows are as many and as long as the lists say."""
+    raw = file_of("ivf")
+    start = len(raw) - 4 - 1600 - 81
+    with pytest.raises(FrameError, match=re.escape(message)):
+        pytest.fail(f"{field}: {read_frame(patched(raw, start + at, layout, value))}")
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize(
+    ("label", "message"), [(100, "is in no list"), (2**63, "is in no list"), (-1, "is in no list")]
+)
+def test_a_label_in_any_list_that_is_no_row_is_refused(file_of: FileOf, number: int, label: int, message: str) -> None:
+    """FAISS follows labels without a look at them."""
+    raw = file_of("ivf")
+    at = 857
+    for size in list_sizes(raw)[:number]:
+        at += 16 + 8 * size + -(-size // 32) * 32
     with pytest.raises(FrameError, match=message):
-        read_frame(memoryview(raw))
+        read_frame(patched(raw, at + 8, "Q", label % 2**64))
 
 
-def test_an_odd_number_of_sparse_sizes_is_refused(sparse: bytes) -> None:
-    """They come in pairs of list and size."""
-    with pytest.raises(FrameError, match="odd length of list sizes: found 1, allowed 0"):
-        read_frame(patched(sparse, 728 - 40, "Q", 3))
+def test_a_row_in_two_lists_is_refused(file_of: FileOf) -> None:
+    """Then another one is in none."""
+    raw = file_of("ivf")
+    first, second = struct.unpack_from("<QQ", raw, 865)
+    with pytest.raises(FrameError, match=f"row {first} is in no list"):
+        read_frame(patched(raw, 865, "Q", second))
 
 
 HNSW_FIELDS = [
@@ -219,7 +258,7 @@ def test_each_changed_field_of_a_graphs_storage_is_refused(
 @pytest.mark.parametrize("magic", [b"IxFI", b"IwFl", b"IxMp", b"\0\0\0\0", b"PK\3\4"])
 def test_another_type_of_index_is_refused(file_of: FileOf, magic: bytes) -> None:
     """FAISS knows a hundred kinds; this project writes three."""
-    message = f"index type {magic!r}, allowed IxSQ, IwSq or IHNs"
+    message = f"index type {magic!r}, allowed IxSQ, IxRF or IHNs"
     with pytest.raises(FrameError, match=f"^{re.escape(message)}$"):
         read_frame(memoryview(magic + file_of("flat")[4:]))
 
