@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eval.retrieval import Bools, Floats
-from eval.thresholds import NOTHING_SERVED, at_threshold, widest_threshold
+from eval.retrieval import Bools, Scores
+from eval.thresholds import NOTHING_SERVED, widest_threshold
 from semcache.core.certify import certify, fixed_grid
+from semcache.core.metrics import served_at
 
 N_RESPLITS = 200
 RESPLIT_LEVELS = (0.01, 0.02, 0.05)
@@ -39,19 +40,19 @@ class Resplits:
     coverage: float
 
 
-def certified_threshold(confidence: Floats, is_right: Bools, *, grid: Sequence[float], error: float) -> float:
+def certified_threshold(confidence: Scores, is_right: Bools, *, grid: Sequence[float], error: float) -> float:
     """Return the least confidence that is proved to be within the error, infinity where none is."""
-    (level,) = certify(confidence.astype(np.float64), is_right, grid=grid, levels=(error,))
+    (level,) = certify(confidence, is_right, grid=grid, levels=(error,))
     return NOTHING_SERVED if level.threshold is None else level.threshold
 
 
-def grid_of(confidence: Floats) -> list[float]:
+def grid_of(confidence: Scores) -> list[float]:
     """Return the thresholds that a walk may take, from queries that certify nothing."""
-    return [float(value) for value in fixed_grid(confidence.astype(np.float64))]
+    return [float(value) for value in fixed_grid(confidence)]
 
 
 def resplit(
-    confidence: Floats, is_right: Bools, *, grid: Sequence[float], is_certified: bool, error: float, seed: int = 0
+    confidence: Scores, is_right: Bools, *, grid: Sequence[float], is_certified: bool, error: float, seed: int = 0
 ) -> Resplits:
     """Halve the queries at random many times: threshold on one half, error on the other."""
     exceeded, coverages, n_served = 0, [], 0
@@ -61,8 +62,8 @@ def resplit(
             threshold = certified_threshold(confidence[calibration], is_right[calibration], grid=grid, error=error)
         else:
             threshold = widest_threshold(confidence[calibration], is_right[calibration], error=error)
-        found = at_threshold(confidence[test], is_right[test], threshold)
-        exceeded += found.error > error
+        found = served_at(confidence[test], is_right[test], threshold)
+        exceeded += (found.error or 0.0) > error
         n_served += found.n_hits > 0
         coverages.append(found.coverage)
     return Resplits(error, N_RESPLITS, n_served, exceeded / N_RESPLITS, float(np.median(coverages)))

@@ -23,19 +23,21 @@ from eval.tables import tables
 ALL: tuple[SetUp | TwinSetUp, ...] = (*SET_UPS, *TWIN_SET_UPS)
 _HERE = Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parents[1]
+_SLOW = ("gptcache", "online")
 _SCRATCH = Path(tempfile.gettempdir()) / "semcache-eval"
 BEGIN, END = "<!-- results: written by scripts/eval/run.py -->", "<!-- end of results -->"
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run was asked for."""
+    """What a run was asked for; `is_kept`: slow baselines are taken from the result files where they stand."""
 
     data_dir: Path
     vectors: Vectors
     seeds: tuple[int, ...]
     n_stream: int
     gptcache_python: Path | None
+    is_kept: bool
 
 
 def main() -> None:
@@ -45,7 +47,7 @@ def main() -> None:
         vectors = Vectors(arguments.cache.resolve(), arguments.encoder or _newest_encoder())
         python = None if arguments.no_gptcache else gptcache_baseline.install(arguments.work.resolve())
         n_stream = 0 if arguments.no_online else MAX_STREAM
-        run = Run(arguments.data, vectors, tuple(arguments.seeds), n_stream, python)
+        run = Run(arguments.data, vectors, tuple(arguments.seeds), n_stream, python, arguments.keep)
         for set_up in ALL:
             if not arguments.sets or set_up.name in arguments.sets:
                 _measure_and_write(arguments.out, set_up, run)
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--docs", type=Path, default=_REPOSITORY / "docs" / "quality.md")
     parser.add_argument("--no-gptcache", action="store_true")
     parser.add_argument("--no-online", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="take GPTCache and the online method from earlier results")
     parser.add_argument("--tables-only", action="store_true", help="measure nothing, write the tables again")
     return parser
 
@@ -76,21 +79,28 @@ def _newest_encoder() -> Path:
     return found[-1].parent
 
 
-def _measured(set_up: SetUp | TwinSetUp, run: Run) -> dict[str, Any]:
+def _measured(set_up: SetUp | TwinSetUp, run: Run, earlier: dict[str, Any]) -> dict[str, Any]:
     if isinstance(set_up, TwinSetUp):
-        return {"twins": measure_twins(set_up, run.data_dir, run.vectors, run.gptcache_python)}
+        kept = earlier.get("twins", {})
+        python = None if "gptcache" in kept else run.gptcache_python
+        slow = {"gptcache": kept["gptcache"]} if "gptcache" in kept else {}
+        return {"twins": measure_twins(set_up, run.data_dir, run.vectors, python) | slow}
+    before = {row["seed"]: row for row in earlier.get("seeds", [])}
     rows: list[dict[str, Any]] = []
     for place, seed in enumerate(run.seeds):
         problem = prepare(set_up, run.data_dir, run.vectors, seed=seed)
-        rows.append(measure(problem, n_stream=run.n_stream))
-        if run.gptcache_python and not place:
+        slow = {name: before[seed][name] for name in _SLOW if before.get(seed, {}).get(name)}
+        rows.append(measure(problem, n_stream=0 if "online" in slow else run.n_stream) | slow)
+        if run.gptcache_python and not place and "gptcache" not in slow:
             rows[-1]["gptcache"] = gptcache(problem, run.gptcache_python)
     return {"seeds": rows}
 
 
 def _measure_and_write(folder: Path, set_up: SetUp | TwinSetUp, run: Run) -> None:
     began = time.perf_counter()
-    figures = _measured(set_up, run)
+    path = folder / f"{set_up.name}.json"
+    earlier = json.loads(path.read_text("utf-8"))["figures"] if run.is_kept and path.exists() else {}
+    figures = _measured(set_up, run, earlier)
     document = {
         "set_up": asdict(set_up),
         "kind": "twins" if isinstance(set_up, TwinSetUp) else "queries",
@@ -102,7 +112,7 @@ def _measure_and_write(folder: Path, set_up: SetUp | TwinSetUp, run: Run) -> Non
         "figures": _rounded(figures),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{set_up.name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"{set_up.name}: {document['took_s']} s", flush=True)
 
 

@@ -14,11 +14,12 @@ from eval import gptcache_baseline, ours
 from eval.certificate import RESPLIT_LEVELS, certified_threshold, grid_of, resplit
 from eval.embeddings import Vectors
 from eval.online import LOG_GRID, PUBLISHED_GRID, Stream, run_stream
-from eval.retrieval import Bools, Floats, Found, Labelled, numbered, search
+from eval.retrieval import Bools, Found, Labelled, Scores, numbered, search
 from eval.splits import Parts, SetUp, draw, split
 from eval.texts import Item, read_items
-from eval.thresholds import at_threshold, best_possible, point, widest_threshold
+from eval.thresholds import row, served, widest_threshold
 from semcache.config import BuildConfig
+from semcache.core.metrics import aurc, calibration_error, curve_of, reliability, roc_auc, served_at
 from semcache.core.text import normalise
 
 LEVELS = (0.01, 0.02, 0.05, 0.10)
@@ -32,7 +33,7 @@ MAX_GPTCACHE = 1000
 class Judged:
     """A confidence for every query, and whether the answer it speaks of is right."""
 
-    confidence: Floats
+    confidence: Scores
     is_right: Bools
 
     def at(self, indices: npt.NDArray[np.intp]) -> Judged:
@@ -93,9 +94,10 @@ def measure(problem: Problem, *, n_stream: int) -> dict[str, Any]:
         "n_test": len(test),
         "must_miss": float(1.0 - is_known.mean()),
         "nearest_right": float(found.is_right.mean()),
-        "exact": asdict(exact_match(problem)),
+        "exact": exact_match(problem),
         "fixed": fixed(found, test),
         "judged": {name: levels(values, problem.parts) for name, values in judged.items()},
+        "ranking": {name: ranking(values.at(test), is_probability=name == "ours") for name, values in judged.items()},
         "resplits": {name: resplits(values, problem.parts) for name, values in judged.items()},
         "online": online(problem, n_stream) if n_stream else [],
     }
@@ -115,10 +117,10 @@ def judge_ours(problem: Problem) -> Judged | None:
     if model is None:
         return None
     confidence, group = model.judge(asked.texts, asked.vectors, asked.contexts)
-    return Judged(confidence, group == asked.groups)
+    return Judged(confidence.astype(np.float64), group == asked.groups)
 
 
-def exact_match(problem: Problem) -> Any:
+def exact_match(problem: Problem) -> dict[str, Any]:
     """Return what serving equal normalised texts gives on the test part."""
     known, test = problem.known, problem.queries.at(problem.parts.test)
     held: dict[tuple[int, str], int] = {}
@@ -126,7 +128,7 @@ def exact_match(problem: Problem) -> Any:
         held.setdefault((int(context), normalise(text)), int(group))
     keys = [(int(context), normalise(text)) for context, text in zip(test.contexts, test.texts, strict=True)]
     answers = np.array([held.get(key, -1) for key in keys])
-    return point(answers >= 0, answers == test.groups)
+    return row(served(answers >= 0, answers == test.groups))
 
 
 def fixed(found: Found, test: npt.NDArray[np.intp]) -> dict[str, Any]:
@@ -135,7 +137,7 @@ def fixed(found: Found, test: npt.NDArray[np.intp]) -> dict[str, Any]:
     rules = {f"cosine {least:.2f}": score >= least for least in COSINES}
     config = BuildConfig()
     rules["default rule"] = (score >= config.threshold) & (margin >= config.margin)
-    return {name: asdict(point(is_served, is_right)) for name, is_served in rules.items()}
+    return {name: row(served(is_served, is_right)) for name, is_served in rules.items()}
 
 
 def levels(judged: Judged, parts: Parts) -> list[dict[str, Any]]:
@@ -144,17 +146,29 @@ def levels(judged: Judged, parts: Parts) -> list[dict[str, Any]]:
     grid = grid_of(fit.confidence)
     rows = []
     for error in LEVELS:
+        best = widest_threshold(test.confidence, test.is_right, error=error)
         chosen = widest_threshold(calibration.confidence, calibration.is_right, error=error)
         proved = certified_threshold(calibration.confidence, calibration.is_right, grid=grid, error=error)
         rows.append(
             {
                 "level": error,
-                "best": asdict(best_possible(test.confidence, test.is_right, error=error)),
-                "chosen": asdict(at_threshold(test.confidence, test.is_right, chosen)),
-                "certified": asdict(at_threshold(test.confidence, test.is_right, proved)),
+                "best": row(served_at(test.confidence, test.is_right, best)),
+                "chosen": row(served_at(test.confidence, test.is_right, chosen)),
+                "certified": row(served_at(test.confidence, test.is_right, proved)),
             }
         )
     return rows
+
+
+def ranking(judged: Judged, *, is_probability: bool) -> dict[str, float | None]:
+    """Return how well right answers are told from wrong ones, whatever the threshold; ECE of probabilities only."""
+    confidence, is_right = judged.confidence, judged.is_right
+    bins = reliability(confidence, is_right) if is_probability else ()
+    return {
+        "aurc": aurc(curve_of(confidence, is_right)),
+        "roc_auc": roc_auc(confidence, is_right),
+        "ece": calibration_error(bins) if bins else None,
+    }
 
 
 def resplits(judged: Judged, parts: Parts) -> list[dict[str, Any]]:
@@ -185,8 +199,8 @@ def online(problem: Problem, n_stream: int) -> list[dict[str, Any]]:
     for start, observations in (("cold", ()), ("warm", warm)):
         for over in (PUBLISHED_GRID, LOG_GRID):
             for delta in DELTAS:
-                served = run_stream(stream, delta=delta, over=over, warm=observations, seed=problem.seed)
-                result = asdict(point(served.is_served[-n_test:], served.is_right[-n_test:]))
+                played = run_stream(stream, delta=delta, over=over, warm=observations, seed=problem.seed)
+                result = row(served(played.is_served[-n_test:], played.is_right[-n_test:]))
                 rows.append({"start": start, "grid": over.name, "delta": delta, **result})
     return rows
 
@@ -209,5 +223,5 @@ def gptcache(problem: Problem, python: Path) -> dict[str, Any]:
     """Return what GPTCache gives on test queries, at most so many."""
     asked = problem.queries.at(problem.parts.test[:MAX_GPTCACHE])
     answers = gptcache_baseline.ask(python, problem.known, asked)
-    result = asdict(point(answers.is_served, answers.is_right))
+    result = row(served(answers.is_served, answers.is_right))
     return {**result, "n": len(asked), "fill_s": answers.seconds_to_fill, "ask_s": answers.seconds_to_ask}

@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 BLOCK_ROWS = 512
+NOTHING_FOUND = -np.inf
+"""Score and margin of a query that may be served nothing."""
 NO_RIVAL = -1.0
 """Score of the best different answer where every entry that may be served has the same answer."""
 
@@ -23,14 +26,14 @@ class Found:
 
     Attributes:
         entry: the nearest entry; -1 where none may be served (another namespace).
-        score: its cosine similarity; -1 where there is none.
+        score: its cosine similarity; -inf where there is none.
         margin: the score minus that of the best entry with a different answer.
         is_right: whether the nearest entry's answer is the wanted one.
     """
 
     entry: Ints
-    score: Floats
-    margin: Floats
+    score: Scores
+    margin: Scores
     is_right: Bools
 
 
@@ -79,12 +82,12 @@ def search(known: Labelled, queries: Labelled, *, skip: Ints | None = None) -> F
     return Found(entry, score, margin, is_right)
 
 
-def _found(scores: Floats, groups: Ints, wanted: Ints) -> tuple[Ints, Floats, Floats, Bools]:
+def _found(scores: Floats, groups: Ints, wanted: Ints) -> tuple[Ints, Scores, Scores, Bools]:
     best = scores.argmax(axis=1)
     top = scores[np.arange(len(scores)), best]
     answers = groups[best]
     rival = np.where(groups[None, :] == answers[:, None], -np.inf, scores).max(axis=1)
     is_there = np.isfinite(top)
-    score = np.where(is_there, top, -1.0).astype(np.float32)
-    margin = np.where(is_there, score - np.maximum(rival, NO_RIVAL), -1.0).astype(np.float32)
+    score = np.where(is_there, top, NOTHING_FOUND).astype(np.float64)
+    margin = np.where(is_there, score - np.maximum(rival, NO_RIVAL), NOTHING_FOUND)
     return np.where(is_there, best, -1), score, margin, is_there & (answers == wanted)

@@ -12,7 +12,7 @@ SET_UPS = (
     SetUp("clinc150-5", "clinc150", 5, known_splits=("train", "val")),
     SetUp("clinc150-20", "clinc150", 20, known_splits=("train", "val")),
     SetUp("stackfaq-5", "stackfaq", 5, held_out_share=0.2),
-    SetUp("qqp_a", "qqp_a", 1, single_share=1 / 3, single_query_share=1 / 3),
+    SetUp("qqp_a", "qqp_a", 1, single_share=0.25, single_query_share=0.375),
     SetUp("text2sql_a", "text2sql_a", 1),
     SetUp("spider_syn", "spider_syn", 1),
     SetUp("nl2bash", "nl2bash", 1),

@@ -23,6 +23,7 @@ def tables(documents: Sequence[Document]) -> str:
         ),
         ("Threshold chosen on calibration: coverage / error on test", _levels(queries, "chosen")),
         ("Certified threshold: coverage / error on test", _levels(queries, "certified")),
+        ("Ranking on test: area under the error-coverage curve (0 is best) / ROC-AUC", ranking(queries)),
         ("Rules without a choice: coverage / error", rules(queries)),
         ("Online thresholds of each entry: coverage / error / stream error", online(queries)),
         ("Share of 200 re-splits whose test error is over the level", resplits(queries)),
@@ -57,6 +58,19 @@ def _levels(documents: Sequence[Document], origin: str) -> str:
                 cells.append(_range(points) if origin == "best" else _points(points, ("coverage", "error")))
         rows.append(tuple(cells))
     return _table(heads, rows)
+
+
+def ranking(documents: Sequence[Document]) -> str:
+    """Return AURC and ROC-AUC of each decision."""
+    names = [name for name in NAMES if any(name in row["ranking"] for found in documents for row in _seeds(found))]
+    rows = []
+    for document in documents:
+        cells = [_name(document)]
+        for name in names:
+            points = [row["ranking"][name] for row in _seeds(document) if name in row["ranking"]]
+            cells.append(_points(points, ("aurc", "roc_auc")))
+        rows.append(tuple(cells))
+    return _table(("set-up", *names), rows)
 
 
 def rules(documents: Sequence[Document]) -> str:
@@ -165,7 +179,12 @@ def _median(document: Document, key: str) -> float:
 def _points(points: Sequence[dict[str, Any]], fields: Iterable[str]) -> str:
     if not points:
         return NOT_MEASURED
-    return " / ".join(_share(median(one[field] for one in points)) for field in fields)
+    return " / ".join(_share(_middle(one[field] for one in points)) for field in fields)
+
+
+def _middle(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return median(found) if found else None
 
 
 def _range(points: Sequence[dict[str, Any]]) -> str:

@@ -57,7 +57,7 @@ def test_quantiles_beforehand_give_what_a_loop_gives(over: object) -> None:
 
 
 def test_the_curve_of_two_scores_is_known_in_closed_form() -> None:
-    """A third right at .25, two thirds at .75: logits -ln 2 and ln 2, so gamma = 4 ln 2, t = .5, variance .75 / gamma^2."""
+    """A third right at .25, two thirds at .75: logits -ln 2, ln 2; gamma = 4 ln 2, t = .5, variance .75 / gamma^2."""
     curve = fit_curve((0.25, 0.25, 0.25, 0.75, 0.75, 0.75), (False, False, True, False, True, True))
     assert curve.gamma == pytest.approx(4 * math.log(2), abs=1e-6)
     assert curve.t == pytest.approx(0.5, abs=1e-6)
@@ -88,7 +88,7 @@ def test_scores_that_tell_nothing_have_the_least_slope() -> None:
 def stream(score: list[float], is_right: list[bool], wanted: list[int], similarity: float = 0.0) -> Stream:
     """Queries that find entry 0."""
     n = len(score)
-    found = Found(np.zeros(n, np.int64), np.array(score, np.float32), np.zeros(n, np.float32), np.array(is_right))
+    found = Found(np.zeros(n, np.int64), np.array(score), np.zeros(n), np.array(is_right))
     return Stream(found, np.array(wanted), np.full((n, n), similarity, np.float32), 1)
 
 

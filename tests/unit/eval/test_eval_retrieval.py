@@ -37,11 +37,11 @@ def test_search_finds_what_a_loop_finds(seed: int) -> None:
 
 
 def test_a_namespace_without_entries_finds_nothing() -> None:
-    """Entry -1, score and margin -1, not right."""
+    """Entry -1, score and margin -inf, not right."""
     vectors = np.eye(2, dtype=np.float32)
     known = Labelled(("a", "b"), vectors, np.array([0, 0]), np.array([0, 0]))
     found = search(known, Labelled(("a",), vectors[:1], np.array([0]), np.array([7])))
-    assert (found.entry[0], found.score[0], found.margin[0], found.is_right[0]) == (-1, -1.0, -1.0, False)
+    assert (found.entry[0], found.score[0], found.margin[0], found.is_right[0]) == (-1, -np.inf, -np.inf, False)
 
 
 def test_equal_names_get_equal_numbers() -> None:

@@ -29,6 +29,7 @@ def document() -> dict[str, Any]:
                 "exact": served,
                 "fixed": {"cosine 0.90": served},
                 "online": [],
+                "ranking": {"cosine": {"aurc": 0.25, "roc_auc": None}},
                 "resplits": {},
                 "judged": {"cosine": levels(coverage)},
             }
@@ -42,6 +43,7 @@ def test_tables_show_medians_over_the_seeds() -> None:
     assert "| some-set | .200 (.100-.300) |" in text
     assert "| some-set | .200 / .010 |" in text
     assert "| some-set | .200 / .000 | .200 / .000 | - |" in text
+    assert "| some-set | .250 / - |" in text
     assert "| some-set | 10 | 100 | 30 | .000 | .500 | 3 |" in text
 
 

@@ -4,11 +4,13 @@ import eval_path  # noqa: F401
 import numpy as np
 import pytest
 from eval.certificate import certified_threshold, grid_of, resplit
-from eval.retrieval import Bools, Floats
-from eval.thresholds import NOTHING_SERVED, Point, at_threshold, best_possible, point, widest_threshold
+from eval.retrieval import Bools, Scores
+from eval.thresholds import NOTHING_SERVED, row, served, widest_threshold
+
+from semcache.core.metrics import served_at
 
 
-def naive_widest(confidence: Floats, is_right: Bools, error: float) -> float:
+def naive_widest(confidence: Scores, is_right: Bools, error: float) -> float:
     """Try every confidence as a threshold."""
     within = [NOTHING_SERVED]
     for threshold in confidence:
@@ -18,21 +20,22 @@ def naive_widest(confidence: Floats, is_right: Bools, error: float) -> float:
     return min(within)
 
 
-def test_point_counts_both_errors() -> None:
+def test_a_row_holds_both_errors() -> None:
     """Two of five served, one of them wrong: error 1/2, stream error 1/5."""
-    found = point(np.array([True, True, False, False, False]), np.array([True, False, True, False, True]))
-    assert found == Point(coverage=0.4, error=0.5, stream_error=0.2, n_hits=2)
+    found = row(served(np.array([True, True, False, False, False]), np.array([True, False, True, False, True])))
+    assert found == {"coverage": 0.4, "error": 0.5, "stream_error": 0.2, "n_hits": 2, "n_wrong": 1}
 
 
 def test_nothing_served_has_no_error() -> None:
     """Coverage 0, error 0, whatever is asked."""
-    assert point(np.zeros(3, np.bool_), np.zeros(3, np.bool_)) == Point(0.0, 0.0, 0.0, 0)
-    assert point(np.zeros(0, np.bool_), np.zeros(0, np.bool_)) == Point(0.0, 0.0, 0.0, 0)
+    nothing = {"coverage": 0.0, "error": 0.0, "stream_error": 0.0, "n_hits": 0, "n_wrong": 0}
+    assert row(served(np.zeros(3, np.bool_), np.zeros(3, np.bool_))) == nothing
+    assert row(served(np.zeros(0, np.bool_), np.zeros(0, np.bool_))) == nothing
 
 
 def test_the_widest_threshold_may_pass_over_an_early_mistake() -> None:
     """One wrong answer at .9 among ten: at 10 % all ten may be served."""
-    confidence = np.array([0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5], np.float32)
+    confidence = np.array([0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5])
     is_right = np.array([True, False] + [True] * 8)
     assert widest_threshold(confidence, is_right, error=0.1) == 0.5
     assert widest_threshold(confidence, is_right, error=0.05) == pytest.approx(0.95)
@@ -40,30 +43,29 @@ def test_the_widest_threshold_may_pass_over_an_early_mistake() -> None:
 
 def test_equal_confidences_are_served_together() -> None:
     """A threshold cannot take the right one of two equals."""
-    confidence, is_right = np.array([0.9, 0.5, 0.5], np.float32), np.array([True, True, False])
+    confidence, is_right = np.array([0.9, 0.5, 0.5]), np.array([True, True, False])
     assert widest_threshold(confidence, is_right, error=0.0) == pytest.approx(0.9)
 
 
 def test_nothing_within_the_error_serves_nothing() -> None:
     """All wrong: infinity."""
-    assert widest_threshold(np.array([0.9, 0.8], np.float32), np.zeros(2, np.bool_), error=0.05) == NOTHING_SERVED
-    assert best_possible(np.array([0.9], np.float32), np.zeros(1, np.bool_), error=0.05).coverage == 0.0
+    assert widest_threshold(np.array([0.9, 0.8]), np.zeros(2, np.bool_), error=0.05) == NOTHING_SERVED
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_fast_search_finds_what_trying_all_finds(seed: int) -> None:
     """On random confidences with ties."""
     rng = np.random.default_rng(seed)
-    confidence = (rng.integers(0, 30, 60) / 30).astype(np.float32)
+    confidence = rng.integers(0, 30, 60) / 30
     is_right = rng.random(60) < confidence
     for error in (0.0, 0.05, 0.2):
         assert widest_threshold(confidence, is_right, error=error) == naive_widest(confidence, is_right, error)
 
 
-def judged(n: int, seed: int) -> tuple[Floats, Bools]:
+def judged(n: int, seed: int) -> tuple[Scores, Bools]:
     """Confidences that are the true chance of being right."""
     rng = np.random.default_rng(seed)
-    confidence = rng.random(n).astype(np.float32)
+    confidence = rng.random(n)
     return confidence, rng.random(n) < confidence
 
 
@@ -73,12 +75,12 @@ def test_a_certified_threshold_is_stricter_than_the_widest() -> None:
     proved = certified_threshold(confidence, is_right, grid=grid_of(judged(1000, 1)[0]), error=0.10)
     widest = widest_threshold(confidence, is_right, error=0.10)
     assert widest < proved < 1.0
-    assert at_threshold(confidence, is_right, proved).error < 0.10
+    assert served_at(confidence, is_right, proved).n_wrong < 0.10 * served_at(confidence, is_right, proved).n_hits
 
 
 def test_without_enough_hits_nothing_is_certified() -> None:
     """Twenty right answers prove no error of 1 %."""
-    confidence = np.linspace(0.5, 1.0, 20).astype(np.float32)
+    confidence = np.linspace(0.5, 1.0, 20)
     assert (
         certified_threshold(confidence, np.ones(20, np.bool_), grid=grid_of(confidence), error=0.01) == NOTHING_SERVED
     )
@@ -86,7 +88,7 @@ def test_without_enough_hits_nothing_is_certified() -> None:
 
 def test_resplits_count_the_splits_over_the_level() -> None:
     """Always right: never over, all served. Always wrong: nothing is served, so never over either."""
-    confidence = np.linspace(0.5, 1.0, 400).astype(np.float32)
+    confidence = np.linspace(0.5, 1.0, 400)
     good = resplit(confidence, np.ones(400, np.bool_), grid=grid_of(confidence), is_certified=False, error=0.05)
     assert (good.n, good.exceeded, good.n_served) == (200, 0.0, 200)
     assert good.coverage > 0.9
