@@ -5,12 +5,14 @@ What changes results is written into the manifest and read from there at lookup.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from semcache.errors import ConfigError
 
 IndexChoice = Literal["auto", "flat", "ivf", "hnsw"]
+AugmentChoice = Literal["none", "sidecar", "rules"]
 
 DEFAULT_ROOT = "indexes"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -20,6 +22,14 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         msg = f"{name}: found {value}, allowed {low} to {high}"
         raise ConfigError(msg)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,9 @@ class BuildConfig:
         n_neighbours: rows that are looked at for a decision. 2 to 1024.
         min_recall_at_1, min_recall_at_10: the build fails below these. 0 to 1.
         compress: store values zstd-compressed with a trained dictionary (smaller; no longer zero-copy).
+        augment: generated variants to index: "sidecar" takes those that `semcache augment` kept beside a corpus,
+            "rules" also makes some by rule, "none" takes none.
+        n_rules: most variants by rule an entry, with augment "rules". 0 to 64.
 
     Changes speed or memory:
         n_workers: threads that embed; 0 means one a core.
@@ -52,6 +65,8 @@ class BuildConfig:
     min_recall_at_1: float = 0.99
     min_recall_at_10: float = 0.98
     compress: bool = False
+    augment: AugmentChoice = "sidecar"
+    n_rules: int = 4
     n_workers: int = 0
     batch_rows: int = 512
 
@@ -59,6 +74,10 @@ class BuildConfig:
         if self.index not in ("auto", "flat", "ivf", "hnsw"):
             msg = f"index: found {self.index!r}, allowed auto, flat, ivf or hnsw"
             raise ConfigError(msg)
+        if self.augment not in ("none", "sidecar", "rules"):
+            msg = f"augment: found {self.augment!r}, allowed none, sidecar or rules"
+            raise ConfigError(msg)
+        _check_range("n_rules", self.n_rules, 0, 64)
         _check_range("seed", self.seed, 0, 2**31 - 1)
         _check_range("threshold", self.threshold, 0.0, 1.0)
         _check_range("margin", self.margin, 0.0, 1.0)
@@ -67,6 +86,86 @@ class BuildConfig:
         _check_range("min_recall_at_10", self.min_recall_at_10, 0.0, 1.0)
         _check_range("n_workers", self.n_workers, 0, 1024)
         _check_range("batch_rows", self.batch_rows, 16, 65_536)
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """Which variants are generated for an entry, and which of them are kept. Changes results.
+
+    The limits were chosen by measurement: docs/augmentation.md.
+
+    Attributes:
+        per_entry: most variants of each source an entry. 1 to 64.
+        rules: make variants by rule; no set was found on which they help.
+        guards: what is nearer to another answer than to its own entry becomes a guard.
+        facts: drop what differs from its original in a number, an identifier, a name, negation or question word.
+        seed: of the typing errors among the rules. 0 to 2**31 - 1.
+        min_margin: least distance between a variant's score to its entry and to the best different answer. -1 to 1.
+        min_score: least score of a variant to a written text of its entry. -1 to 1.
+        max_score: scores above, to a written text or to a kept variant, add nothing. -1 to 1.
+    """
+
+    per_entry: int = 8
+    rules: bool = False
+    guards: bool = False
+    facts: bool = True
+    seed: int = 0
+    min_margin: float = 0.0
+    min_score: float = 0.4
+    max_score: float = 0.98
+
+    def __post_init__(self) -> None:
+        _check_range("per_entry", self.per_entry, 1, 64)
+        _check_range("seed", self.seed, 0, 2**31 - 1)
+        _check_range("min_margin", self.min_margin, -1.0, 1.0)
+        _check_range("min_score", self.min_score, -1.0, 1.0)
+        _check_range("max_score", self.max_score, -1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LlmConfig:
+    """Which language model writes paraphrases, and with how much patience.
+
+    Changes results:
+        base_url: of an OpenAI-compatible endpoint, such as "http://localhost:8000/v1".
+        model: its name there.
+        entries_per_request: entries one request asks about. 1 to 64.
+
+    Changes speed or memory:
+        api_key: sent in one header, never shown; empty for none.
+        concurrency: requests at a time. 1 to 64.
+        timeout_s: of one attempt. 0.1 to 3600.
+        n_retries: further attempts of a request. 0 to 20.
+    """
+
+    base_url: str = field(repr=False)
+    model: str
+    entries_per_request: int = 8
+    api_key: str = field(default="", repr=False)
+    concurrency: int = 4
+    timeout_s: float = 120.0
+    n_retries: int = 6
+
+    def __post_init__(self) -> None:
+        if not _is_web_address(self.base_url):
+            msg = "base_url: found no http or https address, allowed one such as http://localhost:8000/v1"
+            raise ConfigError(msg)
+        if not self.model or not self.model.isprintable():
+            msg = f"model: found {self.model!r}, allowed the name of a model"
+            raise ConfigError(msg)
+        if not self.api_key.isascii() or not self.api_key.isprintable():
+            msg = "api_key: found characters that no header may hold, allowed printable ASCII"
+            raise ConfigError(msg)
+        _check_range("entries_per_request", self.entries_per_request, 1, 64)
+        _check_range("concurrency", self.concurrency, 1, 64)
+        _check_range("timeout_s", self.timeout_s, 0.1, 3600.0)
+        _check_range("n_retries", self.n_retries, 0, 20)
+
+    @property
+    def shown_url(self) -> str:
+        """The endpoint without user, password and query."""
+        parts = urlsplit(self.base_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@
     |   `-- BundleCorruptError     its bytes are not the ones that were written
     |-- EncoderError           an encoder cannot be loaded or exported
     |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
+    |-- LlmError               a language model's endpoint refused, or gave nothing that can be used
     `-- CacheUnusableError     this cache object can no longer be asked
         |-- CacheClosedError       after close()
         `-- CacheForkedError       in a child process, after fork()
@@ -160,6 +161,18 @@ class EncoderError(SemcacheError):
 
 class EncoderMismatchError(EncoderError):
     """The encoder does not give the vectors that the bundle was built with."""
+
+
+class LlmError(SemcacheError):
+    """A language model's endpoint refused, or gave nothing that can be used.
+
+    Attributes:
+        url: the endpoint, without user and password.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        super().__init__(f"{url}: {reason}")
 
 
 class CacheUnusableError(SemcacheError, RuntimeError):

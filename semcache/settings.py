@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from semcache.config import DEFAULT_ROOT, BuildConfig
+from semcache.config import DEFAULT_ROOT, BuildConfig, LlmConfig
 from semcache.errors import ConfigError
 
 SETTINGS_FILE = "semcache.toml"
@@ -59,6 +59,50 @@ def resolve_build(
         elif name in table:
             chosen[name] = _checked(name, table[name], default, where=f"{folder / SETTINGS_FILE}: build.{name}")
     return BuildConfig(**chosen)
+
+
+def resolve_llm(
+    arguments: Mapping[str, Any],
+    *,
+    api_key_env: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path = Path(),
+) -> LlmConfig | None:
+    """Return which language model to ask, or None where no model is named.
+
+    Args:
+        arguments: fields of `LlmConfig`; None for what the caller left out; a model of "" is none.
+        api_key_env: the variable that holds the key. By default SEMCACHE_LLM_API_KEY.
+        environ: SEMCACHE_LLM_MODEL and SEMCACHE_LLM_BASE_URL.
+        folder: holds semcache.toml with an `[llm]` table: `model`, `base_url`. A key is never read from it.
+
+    Raises:
+        ConfigError: a model without an address, a variable that is not set, a value outside its range.
+    """
+    environ = os.environ if environ is None else environ
+    table = _read_toml(folder).get("llm", {})
+    if not isinstance(table, dict) or set(table) - {"model", "base_url"}:
+        found = sorted(table) if isinstance(table, dict) else table
+        msg = f"{folder / SETTINGS_FILE}: llm: found {found}, allowed model, base_url"
+        raise ConfigError(msg)
+    named: dict[str, str] = {}
+    for name in ("model", "base_url"):
+        value = arguments.get(name)
+        value = environ.get(f"{_PREFIX}LLM_{name.upper()}") if value is None else value
+        named[name] = _text(table, name, "") if value is None else value
+    if not named["model"]:
+        return None
+    if not named["base_url"]:
+        msg = f"model {named['model']!r} has no address; give --base-url or {_PREFIX}LLM_BASE_URL"
+        raise ConfigError(msg)
+    if api_key_env is not None and api_key_env not in environ:
+        msg = f"--api-key-env: {api_key_env} is not set"
+        raise ConfigError(msg)
+    key = environ.get(api_key_env or f"{_PREFIX}LLM_API_KEY", "")
+    others: dict[str, Any] = {
+        name: value for name, value in arguments.items() if name not in named and value is not None
+    }
+    return LlmConfig(base_url=named["base_url"], model=named["model"], api_key=key.strip(), **others)
 
 
 def _checked(name: str, value: object, default: object, *, where: str) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ import orjson
 from semcache import __version__
 from semcache.build.embed_pool import EmbedPool
 from semcache.build.encoders import ensure_encoder
+from semcache.build.generated import Generated, claim_generated, open_generated
 from semcache.build.indexing import BuiltIndex, build_measured
 from semcache.build.scan import CorpusScan, answer_digest, read_again, scan_corpora
 from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
@@ -31,7 +32,7 @@ from semcache.store.fsio import FileSystem
 from semcache.types import Entry, VariantKind
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (scan, export, embed, index, publish), how much of it is done, and how much there is."""
+"""Called with a stage (scan, export, augment, embed, index, publish), how much of it is done, and how much there is."""
 
 _VECTORS_SCRATCH = "vectors.scratch"
 
@@ -48,6 +49,7 @@ class BuildReport:
         n_duplicates: texts that stood twice under one answer and are indexed once.
         n_rejects: texts in `rejects`; those that are another entry's text became no guard.
         seconds: wall time a stage.
+        generated: variants that were generated, by kind, and how many were left out and why.
     """
 
     id: str
@@ -57,6 +59,7 @@ class BuildReport:
     n_duplicates: int
     n_rejects: int
     seconds: dict[str, float]
+    generated: dict[str, int] = field(default_factory=dict)
 
 
 def build_bundle(
@@ -104,15 +107,20 @@ class _Build:
     progress: Progress
     fs: FileSystem
     seconds: dict[str, float] = field(default_factory=dict)
+    generated: Generated | None = None
 
     def run(self, name: str) -> BuildReport:
         with self._stage("scan"):
             scan = scan_corpora(self.paths)
             scan.raise_problems()
-        with open_staging(self.fs, self.root, name) as staging:
+        opened = open_generated(self.paths, scan, self.config)
+        with opened as self.generated, open_staging(self.fs, self.root, name) as staging:
             with self._stage("export"):
                 encoder_folder = ensure_encoder(self.fs, self.root, self.config.model)
                 embedder = load_embedder(encoder_folder)
+            if self.generated is not None:
+                with self._stage("augment"):
+                    self._claim(self.generated, scan, embedder)
             with self._stage("embed"):
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("index"):
@@ -123,7 +131,20 @@ class _Build:
                 manifest = self._manifest(staging, scan, encoder, index, counts)
                 identity, is_new = staging.publish(manifest)
         folder = self.root / name / VERSIONS_DIR / identity
-        return BuildReport(identity, folder, is_new, manifest, scan.n_duplicates, scan.n_rejects, self.seconds)
+        generated = {} if self.generated is None else dict(sorted(self.generated.counts.items()))
+        return BuildReport(
+            identity, folder, is_new, manifest, scan.n_duplicates, scan.n_rejects, self.seconds, generated
+        )
+
+    def _claim(self, generated: Generated, scan: CorpusScan, embedder: Embedder) -> None:
+        claim_generated(
+            generated,
+            self.paths,
+            scan,
+            embedder=embedder,
+            config=self.config,
+            on_rows=lambda done, n: self.progress("augment", done, n),
+        )
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -180,7 +201,8 @@ class _Build:
                 valid_until=entry.valid_until,
                 metadata_json=orjson.dumps(entry.metadata, option=orjson.OPT_SORT_KEYS),
             )
-            for kind, text, key in _indexed_texts(entry, number, scan):
+            more = () if self.generated is None else self.generated.of(entry, number)
+            for kind, text, key in _indexed_texts(entry, number, scan, more):
                 writer.add_variant(number, kind, text, key)
                 yield text
 
@@ -201,7 +223,7 @@ class _Build:
             counts=counts,
             namespaces=tuple(scan.namespaces),
             licences=tuple(scan.licences),
-            corpora=tuple(scan.corpora),
+            corpora=(*scan.corpora, *(self.generated.corpora if self.generated else ())),
             compression="zstd" if self.config.compress else "none",
             encoder=encoder,
             index=IndexInfo(
@@ -234,9 +256,12 @@ def _encoder_info(embedder: Embedder, name: str) -> EncoderInfo:
     )
 
 
-def _indexed_texts(entry: Entry, number: int, scan: CorpusScan) -> Iterator[tuple[VariantKind, str, bytes]]:
+def _indexed_texts(
+    entry: Entry, number: int, scan: CorpusScan, generated: Iterable[tuple[VariantKind, str]]
+) -> Iterator[tuple[VariantKind, str, bytes]]:
     """Yield the texts that this entry gets rows for, each once, with their exact keys."""
-    variants = ((VariantKind.QUERY, entry.query), *((VariantKind.PARAPHRASE, text) for text in entry.paraphrases))
+    written = ((VariantKind.QUERY, entry.query), *((VariantKind.PARAPHRASE, text) for text in entry.paraphrases))
+    variants = (*written, *generated)
     seen: set[bytes] = set()
     for kind, text in (*variants, *((VariantKind.GUARD, text) for text in entry.rejects)):
         key = exact_key(normalise(text))

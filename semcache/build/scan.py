@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from semcache.build.corpus import CorpusFile
+from semcache.build.sidecar import SIDECAR_SUFFIX
 from semcache.core.manifest import CorpusInfo
 from semcache.core.text import exact_key, normalise
 from semcache.errors import BuildError, CorpusError
@@ -56,6 +57,15 @@ class CorpusScan:
         """Return the number of the first entry that rejects the text of a key in a namespace, or None."""
         return self._guards.get(_place(namespace, key))
 
+    def claim(self, namespace: str, key: bytes, number: int, *, is_guard: bool) -> None:
+        """Note that a text which nobody has or rejects is indexed for an entry, or as a guard of it."""
+        if is_guard:
+            self._guards[_place(namespace, key)] = number
+            self.n_guards += 1
+        else:
+            self._owners[_place(namespace, key)] = number
+            self.n_variants += 1
+
     def raise_problems(self) -> None:
         """Raise CorpusError where there are problems."""
         if self.n_problems:
@@ -73,7 +83,10 @@ def scan_corpora(paths: Sequence[Path]) -> CorpusScan:
     scan = CorpusScan()
     scanner = _Scanner(scan)
     for path in paths:
-        scanner.read(path)
+        if path.name.endswith(SIDECAR_SUFFIX):
+            scanner.problem(f"{path}: holds generated variants, allowed corpus files; they are found by themselves")
+        else:
+            scanner.read(path)
     scan.namespaces, scan.licences = sorted(scanner.namespaces), sorted(scanner.licences)
     scan.n_guards = sum(key not in scan._owners for key in scan._guards)  # noqa: SLF001 - one module, two halves
     if not scan.n_entries and not scan.n_problems:

@@ -14,7 +14,10 @@ _ROW = struct.Struct("<I")
 _VALUE_HEAD = struct.Struct("<BBH")
 _RAW, _ZSTD = 0, 1
 _VALUE_TYPES: tuple[Literal["text", "json"], ...] = ("text", "json")
-_VARIANT_KINDS = (VariantKind.QUERY, VariantKind.PARAPHRASE, VariantKind.GUARD)
+_VARIANT_KINDS = (
+    *(VariantKind.QUERY, VariantKind.PARAPHRASE, VariantKind.GUARD),
+    *(VariantKind.RULE, VariantKind.LLM),
+)
 
 
 class RecordError(ValueError):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semcache import __version__
-from semcache.cli import build, bundle, corpus, lookup
+from semcache.cli import augment, build, bundle, corpus, lookup
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
 from semcache.errors import SemcacheError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # "[default: 0.1]" is text, not markup
 )
 app.command("build")(build.build)
+app.command("augment")(augment.augment)
 app.command("lookup")(lookup.lookup)
 app.command("search")(lookup.search)
 app.command("explain")(lookup.explain)

@@ -16,6 +16,14 @@ from semcache.cli.output import print_json
 from semcache.settings import resolve_build, resolve_root
 
 
+class Augment(StrEnum):
+    """Generated variants that can be asked for."""
+
+    NONE = "none"
+    SIDECAR = "sidecar"
+    RULES = "rules"
+
+
 class Index(StrEnum):
     """Kinds of index that can be asked for."""
 
@@ -40,6 +48,13 @@ def build(
     ] = None,
     min_recall_at_1: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.99]")] = None,
     min_recall_at_10: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.98]")] = None,
+    augment: Annotated[
+        Augment | None,
+        typer.Option(
+            help="Generated variants: none, those kept beside the corpus, or also by rule. [default: sidecar]"
+        ),
+    ] = None,
+    n_rules: Annotated[int | None, typer.Option("--rules", help="By rule, most an entry. [default: 4]")] = None,
     n_workers: Annotated[int | None, typer.Option("--workers", help="Embedding threads. [default: one a core]")] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Compress values: smaller, not zero-copy.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -54,6 +69,8 @@ def build(
             "margin": margin,
             "min_recall_at_1": min_recall_at_1,
             "min_recall_at_10": min_recall_at_10,
+            "augment": None if augment is None else augment.value,
+            "n_rules": n_rules,
             "n_workers": n_workers,
             "compress": compress or None,
         }
@@ -87,6 +104,7 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
                 "is_new": report.is_new,
                 "n_duplicates": report.n_duplicates,
                 "n_rejects": report.n_rejects,
+                "generated": report.generated,
                 "seconds": report.seconds,
                 "counts": {name: getattr(counts, name) for name in type(counts).__dataclass_fields__},
                 "index": {name: getattr(index, name) for name in type(index).__dataclass_fields__},
@@ -96,6 +114,8 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
     state = "built" if report.is_new else "unchanged"
     typer.secho(f"{state}  {report.manifest.name}  {report.id}", fg="green", bold=True)
     typer.echo(f"       {counts.entries:,} entries, {counts.rows:,} rows ({counts.guards:,} guards), {report.path}")
+    if report.generated:
+        typer.echo("       generated: " + ", ".join(f"{n:,} {what}" for what, n in report.generated.items()))
     typer.echo(f"       {index.kind} index, recall@1 {index.recall_at_1:.4f}, recall@10 {index.recall_at_10:.4f}")
     if counts.unindexed:
         typer.echo(

@@ -33,6 +33,7 @@ OWNERS = {
     "torch": {"embed/export.py"},
     "sentence_transformers": {"embed/export.py"},
     "huggingface_hub": {"embed/model_source.py"},
+    "httpx": {"build/llm_http.py"},
     "onnx": set[str](),
     "onnxscript": set[str](),
     "transformers": set[str](),

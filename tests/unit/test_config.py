@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semcache.config import BuildConfig, OpenConfig
+from semcache.config import AugmentConfig, BuildConfig, LlmConfig, OpenConfig
 from semcache.errors import ConfigError
 
 BUILD_RANGES: list[tuple[str, float, float]] = [
@@ -18,6 +18,7 @@ BUILD_RANGES: list[tuple[str, float, float]] = [
     ("min_recall_at_10", 0.0, 1.0),
     ("n_workers", 0, 1024),
     ("batch_rows", 16, 65_536),
+    ("n_rules", 0, 64),
 ]
 
 
@@ -101,3 +102,47 @@ def test_an_unknown_check_says_what_is_allowed() -> None:
     wrong: Any = "none"
     with pytest.raises(ConfigError, match=r"^verify: found 'none', allowed 'frame' or 'full'$"):
         OpenConfig(verify=wrong)
+
+
+@pytest.mark.parametrize("augment", ["", "RULES", "llm"])
+def test_an_unknown_source_of_variants_says_what_is_allowed(augment: Any) -> None:
+    """A build never asks a model."""
+    message = f"augment: found {augment!r}, allowed none, sidecar or rules"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        BuildConfig(augment=augment)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"per_entry": 0}, "per_entry: found 0, allowed 1 to 64"),
+        ({"min_margin": 1.5}, "min_margin: found 1.5, allowed -1.0 to 1.0"),
+        ({"max_score": float("nan")}, "max_score: found nan, allowed -1.0 to 1.0"),
+    ],
+)
+def test_a_limit_of_the_filters_has_a_range(values: dict[str, Any], message: str) -> None:
+    """Scores are cosines."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        AugmentConfig(**values)
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://a/v1", "http://", "http://[::1", "http://a:port/v1"])
+def test_an_endpoint_is_a_web_address(url: str) -> None:
+    """The message does not repeat it: there may be a password in it."""
+    with pytest.raises(ConfigError, match=r"^base_url: found no http or https address, allowed one such as ") as caught:
+        LlmConfig(url, "m")
+    assert "port" not in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [{"model": ""}, {"model": "a\nb"}, {"api_key": "a\nb"}, {"api_key": "caf\u00e9"}])
+def test_what_no_header_can_hold_is_refused(values: dict[str, str]) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ConfigError):
+        LlmConfig(**{"base_url": "http://a/v1", "model": "m", **values})
+
+
+def test_a_key_is_not_shown() -> None:
+    """Neither it nor a password in the address."""
+    config = LlmConfig("http://me:secret@host:1/v1?key=secret", "m", api_key="secret")
+    assert "secret" not in repr(config)
+    assert config.shown_url == "http://host:1/v1"

@@ -43,6 +43,7 @@ TREE = {
     "BundleCorruptError": "BundleError",
     "EncoderError": "SemcacheError",
     "EncoderMismatchError": "EncoderError",
+    "LlmError": "SemcacheError",
     "CacheUnusableError": "SemcacheError",
     "CacheClosedError": "CacheUnusableError",
     "CacheForkedError": "CacheUnusableError",

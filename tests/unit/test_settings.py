@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from semcache.config import BuildConfig
+from semcache.config import BuildConfig, LlmConfig
 from semcache.errors import ConfigError
-from semcache.settings import resolve_build, resolve_root
+from semcache.settings import resolve_build, resolve_llm, resolve_root
 
 
 @pytest.fixture
@@ -225,3 +225,54 @@ def test_an_argument_outside_its_range_is_refused(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"seed": -1}
     with pytest.raises(ConfigError, match=r"seed: found -1, allowed 0 to 2147483647$"):
         resolve_build(arguments, environ={}, folder=tmp_path)
+
+
+LLM_ENVIRON = {
+    "SEMCACHE_LLM_MODEL": "m",
+    "SEMCACHE_LLM_BASE_URL": "http://env/v1",
+    "SEMCACHE_LLM_API_KEY": "k1",
+    "OTHER": "k2",
+}
+
+
+def test_without_a_model_nobody_is_asked(tmp_path: Path) -> None:
+    """An address alone names none, and an empty name is none."""
+    environ = {"SEMCACHE_LLM_BASE_URL": "http://env/v1"}
+    assert resolve_llm({}, environ=environ, folder=tmp_path) is None
+    assert resolve_llm({"model": ""}, environ=LLM_ENVIRON, folder=tmp_path) is None
+
+
+def test_the_model_comes_from_the_environment(tmp_path: Path) -> None:
+    """Name, address and key."""
+    assert resolve_llm({}, environ=LLM_ENVIRON, folder=tmp_path) == LlmConfig("http://env/v1", "m", api_key="k1")
+
+
+def test_an_argument_names_another_model_and_key(tmp_path: Path) -> None:
+    """Of the key, only where it is."""
+    arguments = {"model": "n", "base_url": "http://flag/v1", "concurrency": 2, "timeout_s": None}
+    found = resolve_llm(arguments, api_key_env="OTHER", environ=LLM_ENVIRON, folder=tmp_path)
+    assert found == LlmConfig("http://flag/v1", "n", api_key="k2", concurrency=2)
+
+
+def test_the_file_names_model_and_address(tmp_path: Path) -> None:
+    """The environment comes before it."""
+    folder = toml(tmp_path, '[llm]\nmodel = "t"\nbase_url = "http://toml/v1"\n')
+    assert resolve_llm({}, environ={}, folder=folder) == LlmConfig("http://toml/v1", "t")
+    assert resolve_llm({}, environ=LLM_ENVIRON, folder=folder) == LlmConfig("http://env/v1", "m", api_key="k1")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "api_key_env", "message"),
+    [
+        ("", {"model": "m"}, None, "model 'm' has no address; give --base-url or SEMCACHE_LLM_BASE_URL"),
+        ("", {"model": "m", "base_url": "http://a"}, "NOWHERE", "--api-key-env: NOWHERE is not set"),
+        ('[llm]\napi_key = "k"', {}, None, "llm: found ['api_key'], allowed model, base_url"),
+        ("llm = 3", {}, None, "llm: found 3, allowed model, base_url"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_says_what_is_missing(
+    tmp_path: Path, text: str, arguments: dict[str, Any], *, api_key_env: str | None, message: str
+) -> None:
+    """A key is never read from a file."""
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        resolve_llm(arguments, api_key_env=api_key_env, environ={}, folder=toml(tmp_path, text))

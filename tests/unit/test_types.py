@@ -69,7 +69,7 @@ def test_a_result_takes_no_other_attribute(value: Any) -> None:
 def test_the_words_of_results_never_change() -> None:
     """They are in logs and in the JSON of the command line."""
     assert [str(kind) for kind in Kind] == ["exact", "semantic"]
-    assert [str(kind) for kind in VariantKind] == ["query", "paraphrase", "guard"]
+    assert [str(kind) for kind in VariantKind] == ["query", "paraphrase", "guard", "rule", "llm"]
     assert {str(reason) for reason in Reason} == {
         *("empty", "invalid_text", "no_namespace", "ambiguous", "too_long", "unknown_word"),
         *("guard", "below_threshold", "below_margin", "expired", "uncertified"),

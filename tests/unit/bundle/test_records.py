@@ -73,6 +73,8 @@ def test_an_entry_is_its_id_and_its_metadata() -> None:
         (VariantKind.QUERY, b"\x00caf\xc3\xa9"),
         (VariantKind.PARAPHRASE, b"\x01caf\xc3\xa9"),
         (VariantKind.GUARD, b"\x02caf\xc3\xa9"),
+        (VariantKind.RULE, b"\x03caf\xc3\xa9"),
+        (VariantKind.LLM, b"\x04caf\xc3\xa9"),
     ],
 )
 def test_a_variant_is_its_kind_and_its_text(kind: VariantKind, payload: bytes) -> None:
@@ -91,7 +93,7 @@ def test_a_variant_is_its_kind_and_its_text(kind: VariantKind, payload: bytes) -
         (unpack_entry, b"id only", "^entry "),
         (unpack_variant, b"", "^variant "),
         (unpack_variant, b"\0", "^variant "),
-        (unpack_variant, b"\x03text", "^variant .*03"),
+        (unpack_variant, b"\x05text", "^variant .*05"),
         (unpack_variant, b"\0\0\0\0answer", "^variant "),
         (unpack_variant, b"\0ab\0", "^variant "),
         (unpack_entry, b"\0{}", "^entry "),
