@@ -89,7 +89,7 @@ def print_result(result: Result) -> None:
 
 def print_neighbours(neighbours: Sequence[Neighbour]) -> None:
     """Print neighbours as a table."""
-    _print_table(
+    print_table(
         ("#", "score", "kind", "entry", "text"),
         [(str(i), f"{n.score:.4f}", n.kind, n.entry_id, n.variant) for i, n in enumerate(neighbours, 1)],
         align="<>",
@@ -100,8 +100,8 @@ def print_explanation(explanation: Explanation) -> None:
     """Print everything a lookup looked at."""
     result = explanation.result
     length = "not tokenised" if explanation.n_tokens is None else f"{explanation.n_tokens} tokens"
-    typer.echo(f"query       {_printable(explanation.text)}")
-    typer.echo(f"normalised  {_printable(explanation.normalised)}")
+    typer.echo(f"query       {printable(explanation.text)}")
+    typer.echo(f"normalised  {printable(explanation.normalised)}")
     typer.echo(f"length      {length} (window {explanation.max_tokens})")
     typer.echo()
     if explanation.neighbours:
@@ -110,7 +110,7 @@ def print_explanation(explanation: Explanation) -> None:
             (_rank(i, explanation.rival), f"{n.score:.4f}", f"{n.score - best:+.4f}", n.kind, n.entry_id, n.variant)
             for i, n in enumerate(explanation.neighbours)
         ]
-        _print_table(("#", "score", "to best", "kind", "entry", "text"), rows, align="<>>")
+        print_table(("#", "score", "to best", "kind", "entry", "text"), rows, align="<>>")
         typer.echo()
         typer.echo(_verdict_line("score", best, explanation.threshold))
         if explanation.margin is not None:
@@ -159,9 +159,9 @@ def print_info(info: BundleInfo) -> None:
         typer.echo(f"{name:<11} {value}")
 
 
-def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str) -> None:
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str) -> None:
     """Print columns; the last one is cut to the terminal's width."""
-    table = [head, *([_printable(cell) for cell in row] for row in rows)]
+    table = [head, *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(head) - 1)]
     left = shutil.get_terminal_size((120, 24)).columns - sum(widths) - 2 * len(widths) - 1
     for row in table:
@@ -169,14 +169,15 @@ def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: s
             f"{cell:{align[i] if i < len(align) else '<'}{width}}"
             for i, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
-        typer.echo("  ".join([*cells, _cut(row[-1], max(left, _MIN_TEXT_CHARS))]).rstrip())
+        typer.echo("  ".join([*cells, cut(row[-1], max(left, _MIN_TEXT_CHARS))]).rstrip())
 
 
-def _cut(text: str, n_chars: int) -> str:
+def cut(text: str, n_chars: int) -> str:
+    """Shorten a text to a number of characters, 3 or more."""
     return text if len(text) <= n_chars else text[: n_chars - 3] + "..."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Keep a hostile text from writing to the terminal: escape what is not printable, cut what is endless."""
     shown = text if len(text) <= 300 else text[:297] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

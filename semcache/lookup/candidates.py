@@ -1,0 +1,138 @@
+"""What an evaluation asks an open bundle for: the best candidate of each text, what entries hold, what is certified.
+
+The one file of the evaluation that knows how a cache answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import orjson
+
+from semcache.lookup.cache import Cache
+from semcache.lookup.queries import LabelledQuery
+from semcache.types import Kind, Reason
+
+_BATCH_TEXTS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The answer that a text would get were the threshold low enough.
+
+    Attributes:
+        entry_id, variant: the entry, and the indexed text that matched; None where nothing may be served.
+        kind: how it was found; None where nothing may be served.
+        confidence: 0 to 1; -inf where nothing may be served, whatever the threshold.
+        score: cosine similarity; None where nothing was searched.
+        features: what the confidence was made of.
+        reason: why nothing may be served; None for a candidate.
+    """
+
+    entry_id: str | None
+    variant: str | None
+    kind: Kind | None
+    confidence: float
+    score: float | None
+    features: Mapping[str, float]
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFacts:
+    """What tells whether an entry's answer is right.
+
+    Attributes:
+        answer: number of its answer; entries of one answer have the same.
+        groups: its id, its x_group and its tags.
+    """
+
+    answer: int
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A level of the bundle's certificate.
+
+    Attributes:
+        max_error: the level.
+        threshold: least confidence served at it; None where it is not certified.
+        n_hits, n_wrong: the calibration queries it rests on.
+    """
+
+    max_error: float
+    threshold: float | None
+    n_hits: int
+    n_wrong: int
+
+
+def candidates_of(cache: Cache, queries: Sequence[LabelledQuery]) -> list[Candidate]:
+    """Return the candidate of each query, in order.
+
+    Raises:
+        CacheUnusableError, BundleError, EncoderError: as `Cache.lookup_many`.
+    """
+    found: dict[int, Candidate] = {}
+    for places in _batches(queries):
+        first = queries[places[0]]
+        assessments = cast("Any", cache).assess([queries[i].text for i in places], namespace=first.namespace)
+        found.update((i, _candidate(assessment)) for i, assessment in zip(places, assessments, strict=True))
+    return [found[i] for i in range(len(queries))]
+
+
+def _batches(queries: Sequence[LabelledQuery]) -> Iterator[list[int]]:
+    """Yield positions of queries of one namespace each, a bounded number at a time."""
+    by_namespace: dict[str | None, list[int]] = {}
+    for i, query in enumerate(queries):
+        by_namespace.setdefault(query.namespace, []).append(i)
+    for places in by_namespace.values():
+        yield from (places[i : i + _BATCH_TEXTS] for i in range(0, len(places), _BATCH_TEXTS))
+
+
+def _candidate(assessment: Any) -> Candidate:
+    """Take what is asked of an assessment; without an entry or a confidence nothing may be served."""
+    served = assessment.entry_id is not None and assessment.kind is not None and assessment.confidence is not None
+    return Candidate(
+        entry_id=assessment.entry_id if served else None,
+        variant=assessment.variant if served else None,
+        kind=assessment.kind if served else None,
+        confidence=float(assessment.confidence) if served else -math.inf,
+        score=assessment.score,
+        features=dict(assessment.features or {}),
+        reason=None if served else assessment.reason,
+    )
+
+
+def promises_of(cache: Cache) -> tuple[Promise, ...]:
+    """Return the levels of the certificate, strictest first; empty where the bundle has none."""
+    levels: Sequence[Any] = getattr(cache.info.manifest.decision, "levels", ())
+    promises = (Promise(level.max_error, level.threshold, level.n_hits, level.n_wrong) for level in levels)
+    return tuple(sorted(promises, key=lambda promise: promise.max_error))
+
+
+def entries_of(cache: Cache) -> dict[str, EntryFacts]:
+    """Return every entry of the bundle by its id.
+
+    Raises:
+        BundleCorruptError: a record is damaged.
+    """
+    reader = cache._current().reader  # noqa: SLF001 - of the same layer; no caller of the library needs all entries
+    owners = reader.owners(reader.rows)
+    facts = {}
+    for entry, row in zip(*np.unique(owners, return_index=True), strict=True):
+        entry_id, metadata_json, *_ = reader.fetch(int(row), int(entry))
+        groups = frozenset((entry_id, *_names(orjson.loads(metadata_json))))
+        facts[entry_id] = EntryFacts(reader.answer_of(int(entry)), groups)
+    return facts
+
+
+def _names(metadata: dict[str, Any]) -> Iterator[str]:
+    """Yield the groups that an entry's metadata names: x_group (a text or several) and tags."""
+    named = metadata.get("x_group", [])
+    yield from (str(name) for name in (named if isinstance(named, list) else [named]))
+    yield from metadata.get("tags", [])

@@ -1,0 +1,137 @@
+"""`semcache eval`: what it prints and writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from running import Outcome, semcache
+
+from semcache import Cache, Hit
+from semcache.lookup import evaluate
+from semcache.lookup.candidates import Promise
+
+LINES: list[dict[str, Any]] = [
+    {"text": "add login page", "entry_id": "login/add", "namespace": "web"},
+    {"text": "now add login page", "group": "auth", "kind": "typo"},
+    {"text": "put a sign-in page into my new app", "group": "login/add", "kind": "typo"},
+    {"text": "list all the files", "entry_id": "db/setup"},
+    {"text": "docker", "entry_id": None},
+]
+
+
+@pytest.fixture(autouse=True)
+def _certified_by_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a hit's score for its confidence, and a certificate for given: the bundle of the tests has none."""
+
+    def assess(cache: Cache, texts: Sequence[str], *, namespace: str | None = None) -> list[Any]:
+        return [
+            SimpleNamespace(
+                kind=result.kind if isinstance(result, Hit) else None,
+                entry_id=result.entry_id if isinstance(result, Hit) else None,
+                variant=result.variant if isinstance(result, Hit) else None,
+                confidence=min(1.0, result.score) if isinstance(result, Hit) else None,
+                score=result.score,
+                features={"margin": 0.25},
+                reason=None if isinstance(result, Hit) else result.reason,
+            )
+            for result in cache.lookup_many(texts, namespace=namespace)
+        ]
+
+    promises = (Promise(0.01, None, 100, 0), Promise(0.1, 0.75, 400, 30))
+    monkeypatch.setattr(Cache, "assess", assess, raising=False)
+    monkeypatch.setattr(evaluate, "promises_of", lambda _: promises)
+
+
+@pytest.fixture
+def queries(tmp_path: Path) -> Path:
+    """Give labelled queries of the small corpus."""
+    path = tmp_path / "q.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in LINES), encoding="utf-8")
+    return path
+
+
+def test_json_says_what_was_served_and_what_was_wrong(bundle_dir: Path, queries: Path) -> None:
+    """Entry, tag and own id as labels; levels, kinds, slices, misses and the false hit."""
+    found = semcache("eval", bundle_dir, "--queries", queries, "--json").json
+    level = found["levels"][1]
+    assert (level["n_hits"], level["n_wrong"], level["error"], level["threshold"]) == (4, 1, 0.25, 0.75)
+    assert {row["name"]: (row["n_hits"], row["n_wrong"]) for row in found["kinds"]} == {
+        "exact": (1, 0),
+        "semantic": (3, 1),
+    }
+    assert {row["name"]: row["n_queries"] for row in found["slices"]} == {"unnamed": 3, "typo": 2}
+    assert found["misses"] == {"below_threshold": 1}
+    assert [(hit["text"], hit["expected"], hit["entry_id"]) for hit in found["false_hits"]] == [
+        ("list all the files", "db/setup", "files/list")
+    ]
+    assert (found["n_queries"], found["n_out_of_scope"], found["unknown"]) == (5, 1, [])
+
+
+def test_a_person_sees_the_summary_first(bundle_dir: Path, queries: Path) -> None:
+    """Then the tables and the false hit; nothing on stderr."""
+    outcome = semcache("eval", bundle_dir, "--queries", queries)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("Certified for at most 10 % error, the bundle served 80.0 % of 5 queries; 25.0 % of ")
+    assert "1 %            -" in outcome.out
+    assert "1 false hit, the surest first:" in outcome.out
+
+
+def test_files_are_written_and_read_together(bundle_dir: Path, queries: Path, tmp_path: Path) -> None:
+    """--queries may be given several times; --html and --png write what they are told to."""
+    html, png = tmp_path / "r.html", tmp_path / "r.png"
+    outcome = semcache(
+        "eval", bundle_dir, "--queries", queries, "--queries", queries, "--json", "--html", html, "--png", png
+    )
+    assert outcome.json["n_queries"] == 10
+    assert html.read_text("utf-8").startswith('<!doctype html><html lang="en">')
+    assert png.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_max_error_chooses_what_is_shown(bundle_dir: Path, queries: Path) -> None:
+    """1 % is not certified: only the very same text is served, and nothing is wrong."""
+    found = semcache("eval", bundle_dir, "--queries", queries, "--json", "--max-error", "0.05").json
+    assert (found["shown_max_error"], found["false_hits"]) == (None, [])
+
+
+def test_bad_lines_are_printed_with_their_place(bundle_dir: Path, queries: Path) -> None:
+    """All of them, and nothing is evaluated."""
+    queries.write_text('{"text": "a"}\n{"text": "a", "entry_id": "a"}\nno\n', encoding="utf-8")
+    outcome = semcache("eval", bundle_dir, "--queries", queries)
+    lines = outcome.err.splitlines()
+    assert (outcome.code, outcome.out, len(lines)) == (1, "", 3)
+    assert lines[0].startswith(f"{queries}:1: entry_id, group: found 0 of them")
+    assert lines[1].startswith(f"{queries}:3: line: not JSON")
+    assert lines[2] == "2 problems; nothing was evaluated"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--queries", "none.jsonl"], "semcache: none.jsonl: No such file or directory"),
+        (["--queries", "q.jsonl", "--max-error", "2"], "semcache: max_error: found 2.0, allowed over 0 and up to 1"),
+        (["--queries", "q.jsonl", "--html", "no/r.html"], "semcache: no/r.html: No such file or directory"),
+        (["--queries", "empty.jsonl"], "semcache: queries: found none, allowed 1 or more"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    bundle_dir: Path, queries: Path, arguments: list[str], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 1, and nothing on stdout."""
+    monkeypatch.chdir(queries.parent)
+    (queries.parent / "empty.jsonl").touch()
+    assert semcache("eval", bundle_dir, *arguments) == Outcome(1, "", line + "\n")
+
+
+def test_png_without_matplotlib_names_the_extra(
+    bundle_dir: Path, queries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exact pip line."""
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    outcome = semcache("eval", bundle_dir, "--queries", queries, "--png", queries.with_suffix(".png"))
+    assert outcome.code == 1
+    assert outcome.err.endswith('install it with: pip install "semcache[plots]"\n')
