@@ -15,7 +15,7 @@ from semcache.cli.app import app
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "FORMAT.md", "CHANGELOG.md", "corpus/README.md", "indexes/README.md"]
 COMMANDS = [
-    *(("build",), ("lookup",), ("search",), ("explain",), ("info",), ("check",)),
+    *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
     *(("corpus", "check"), ("corpus", "stats"), ("augment",)),
 ]
 GROUPS = {(), ("corpus",)}

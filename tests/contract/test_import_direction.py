@@ -34,6 +34,7 @@ OWNERS = {
     "sentence_transformers": {"embed/export.py"},
     "huggingface_hub": {"embed/model_source.py"},
     "httpx": {"build/llm_http.py"},
+    "matplotlib": {"cli/report_png.py"},
     "onnx": set[str](),
     "onnxscript": set[str](),
     "transformers": set[str](),
