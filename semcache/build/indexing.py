@@ -19,7 +19,7 @@ FLAT_MAX_ROWS = 10_000
 _SAMPLE_ROWS = 1_000
 _K = 10
 _SCORE_TOLERANCE = 1e-3  # what float16 codes may move a score by
-_AIM_AT_1, _AIM_AT_10 = 0.995, 0.986  # questions that are not rows recall up to 0.007 less
+_AIM_AT_1, _AIM_AT_10 = 0.995, 0.985  # questions that are not rows recall 0.003 less
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,11 @@ def test_no_less_effort_recalls_as_much(monkeypatch: pytest.MonkeyPatch) -> None
     ladder = efforts(built.index)
     assert built.effort in tried
     assert ladder[ladder.index(built.effort) - 1] in tried
-    assert len(tried) <= 5
+    assert len(tried) <= 6
     below = BuildConfig(index="ivf", min_recall_at_1=0.0, min_recall_at_10=0.0)
     monkeypatch.setattr(indexing, "efforts", lambda _: [ladder[ladder.index(built.effort) - 1]])
     found = build_measured(vectors, below)
-    assert found.recall_at_1 < 0.995 or found.recall_at_10 < 0.986
+    assert found.recall_at_1 < 0.995 or found.recall_at_10 < 0.985
 
 
 @pytest.mark.parametrize(("n_neighbours", "n_asked"), [(64, 64), (1024, 1024), (2, 11)])

@@ -248,7 +248,7 @@ def test_lists_are_a_power_of_two_that_suits_the_size(n_rows: int, n_lists: int)
 
 def test_efforts_rise_to_the_most_the_index_can_do(built: dict[IndexKind, Any]) -> None:
     """All lists of an inverted index, then all candidates; a fixed ladder for a graph; none for an exact one."""
-    lists = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32]
+    lists = [*range(1, 17), 32, 48]
     assert [efforts(built[kind]) for kind in KINDS] == [[0], lists, [16, 32, 64, 128, 256, 512]]
 
 
@@ -316,7 +316,7 @@ def test_a_flipped_bit_of_a_code_is_found_before_the_first_search(
 
 
 @pytest.mark.parametrize(
-    ("kind", "effort"), [("flat", 1), ("flat", -1), ("ivf", 0), ("ivf", 33), ("hnsw", 0), ("hnsw", 65_537)]
+    ("kind", "effort"), [("flat", 1), ("flat", -1), ("ivf", 0), ("ivf", 49), ("hnsw", 0), ("hnsw", 65_537)]
 )
 def test_an_effort_that_is_not_one_for_the_index_is_corrupt(
     built: dict[IndexKind, Any], tmp_path: Path, kind: IndexKind, effort: int
@@ -464,7 +464,7 @@ def test_a_filter_of_any_size_finds_the_best_of_its_rows(large: tuple[FloatRows,
     assert mask[found[found >= 0]].all()
     exact = allowed[exact_neighbours(rows[allowed], rows[:100], k=k)[1]]
     share = np.mean([len(set(one) & set(other)) / k for one, other in zip(found[:, :k], exact, strict=True)])
-    assert share >= 0.97
+    assert share >= 0.95
 
 
 def test_one_thread_or_many_build_the_same_file(tmp_path: Path) -> None:
