@@ -7,7 +7,7 @@ deterministic for ever (the features reach fitted weights), and made for any tex
 from __future__ import annotations
 
 from binascii import crc32
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from semcache.core import lexicon
 from semcache.core.reading import (
@@ -92,6 +92,7 @@ _CLEAR_FACTS = (0.0,) * 15
 _MOST_COMPARED = 24
 _MOST_KEPT = 8192
 _WEAK_QUANTIFIERS = frozenset({"all", "many", "both"})
+_SET_TERMS = frozenset(SET_OF)
 _PREFIXES = ("un", "dis", "non")
 
 
@@ -197,16 +198,34 @@ def _drop_misspelt(lone: list[str], lacking: list[str], query: Lexical, variant:
     if len(lone) > _MOST_COMPARED or len(lacking) > _MOST_COMPARED:
         return
     for term in tuple(lone):
+        first, second = term[0], term[1:2]
         for other in lacking:
-            if term[:2] == other[:2] or term[:2] == other[1::-1] or term[:1] == other[:1]:
-                if term in query.identifiers or other in variant.identifiers:
-                    continue
-                if term in KNOWN_TERMS and other in KNOWN_TERMS:
-                    continue
-                if misspelt(term, other) and other not in _OPPOSITES[term]:
-                    lone.remove(term)
-                    lacking.remove(other)
-                    break
+            if first != other[0] and (second != other[0] or first != other[1:2]):
+                continue
+            if _is_misspelt(term, other) and term not in query.identifiers and other not in variant.identifiers:
+                lone.remove(term)
+                lacking.remove(other)
+                break
+            if _drop_halves(term, other, lone, lacking) or _drop_halves(other, term, lacking, lone):
+                break
+
+
+def _is_misspelt(term: str, other: str) -> bool:
+    if not -3 < len(term) - len(other) < 3 or (term in KNOWN_TERMS and other in KNOWN_TERMS):
+        return False
+    return misspelt(term, other) and other not in _OPPOSITES[term]
+
+
+def _drop_halves(whole: str, half: str, wholes: list[str], halves: list[str]) -> bool:
+    """Take out a word that the other text writes in two: "autoscaling", "auto scaling"."""
+    if len(half) > 1 and len(half) + 1 < len(whole) and whole.startswith(half):
+        rest = whole[len(half) :]
+        if rest != half and rest in halves and whole in wholes:
+            wholes.remove(whole)
+            halves.remove(half)
+            halves.remove(rest)
+            return True
+    return False
 
 
 def _masses(
@@ -226,13 +245,10 @@ def _masses(
 
 
 def _sides(
-    queried: Collection[str], lone: list[str], indexed: Collection[str], lacking: list[str]
+    queried: frozenset[str], lone: list[str], indexed: frozenset[str], lacking: list[str]
 ) -> tuple[float, float, float]:
     """Return extra, missing, changed: which side has unmatched terms of a kind."""
-    return _told(
-        any(term in queried for term in lone),
-        any(term in indexed for term in lacking),
-    )
+    return _told(not queried.isdisjoint(lone), not indexed.isdisjoint(lacking))
 
 
 def _told(extra: object, missing: object) -> tuple[float, float, float]:
@@ -272,15 +288,20 @@ def _swaps(lone: list[str], lacking: list[str], query: Lexical, variant: Lexical
     """Return whether opposites, and members of one exclusive set, stand for each other."""
     antonym = 0.0
     for term in lone:
-        opposites = _OPPOSITES[term]
-        if opposites and not opposites.isdisjoint(variant.bag):
-            antonym = 0.5 if opposites.isdisjoint(lacking) else 1.0
-            if antonym == 1.0:
+        if not _OPPOSITES[term].isdisjoint(variant.bag):
+            antonym = 0.5
+            if not _OPPOSITES[term].isdisjoint(lacking):
+                antonym = 1.0
                 break
     if not antonym:
-        antonym = 0.5 * any(not _OPPOSITES[term].isdisjoint(query.bag) for term in lacking)
+        for term in lacking:
+            if not _OPPOSITES[term].isdisjoint(query.bag):
+                antonym = 0.5
+                break
+    if _SET_TERMS.isdisjoint(lone) or _SET_TERMS.isdisjoint(lacking):
+        return antonym, 0.0
     sets = {SET_OF[term] for term in lone if term in SET_OF}
-    return antonym, 1.0 if sets and any(SET_OF.get(term) in sets for term in lacking) else 0.0
+    return antonym, 1.0 if any(SET_OF.get(term) in sets for term in lacking) else 0.0
 
 
 def _question(query: str, variant: str) -> float:
@@ -311,7 +332,7 @@ def _exchanged(queried: dict[str, str], indexed: dict[str, str], query: Lexical,
     """Say whether both texts have both terms and disagree which of them is the target (or the source)."""
     ours = {role for term, role in queried.items() if term in variant.bag and term not in indexed}
     theirs = {role for term, role in indexed.items() if term in query.bag and term not in queried}
-    return not (ours & theirs).isdisjoint({"to", "from"})
+    return not (ours & theirs).isdisjoint({"to", "from", "with"})
 
 
 def _disorder(query: Mapping[str, int], variant: Mapping[str, int]) -> float:

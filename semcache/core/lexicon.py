@@ -271,6 +271,10 @@ visualization visualisation visualize visualise
 """Words that mean the same, the one they are told by first."""
 
 OPPOSITES = _pairs("""
+key/value new/existing unique/duplicate absolute/relative largest/smallest biggest/smallest longest/shortest strip/pad
+implement/remove kill/start common/distinct trailing/leading clear/fill stdin/stdout,stderr stdout/stderr fetch/push
+configure/remove foreground/background ignore/enforce clean/keep prefix/suffix width/height keys/values lines/characters
+rename/delete protect/delete avoid/cause create/reuse default/custom
 add/remove,subtract,exclude,omit,uninstall,disable,skip create/remove,destroy,drop,teardown
 enable/disable,block,suppress install/uninstall,remove setup/disable,remove,uninstall,teardown import/export
 upload/download push/pull,pop merge/split,unmerge combine/divide,separate,split join/split,leave lock/unlock
@@ -666,15 +670,17 @@ sun: sunday sundays
 """)
 
 NEGATIONS = _words("""
-ain't aren't arent can't cannot cant couldn't couldnt didn't didnt doesn't doesnt don't dont except excluding hadn't
+non excluding ain't aren't arent can't cannot cant couldn't couldnt didn't didnt doesn't doesnt don't dont except
+excluding hadn't
 hadnt hasn't hasnt haven't havent isn't isnt lacking minus mustn't mustnt n't needn't neither never no nobody none nor
 not nothing nowhere sans shouldn't shouldnt w/o wasn't wasnt weren't werent without won't wont wouldn't wouldnt
 """)
 
-WEAK_NEGATIONS = _words("""
-ain't aren't arent can't cannot cant didn't didnt doesn't doesnt isn't isnt won't wont
-""")
-"""Negations that mostly tell of a fault ("it doesn't start"), which can be told without one ("it fails to start")."""
+NEGATING_VERBS = _words("avoid avoids avoiding prevent prevents preventing omit omitting exclude")
+"""Verbs that negate what stands behind them."""
+
+WEAK_NEGATIONS = _words("cannot can't cant couldn't couldnt won't wont ain't")
+"""Negations that mostly tell of a fault ("it won't start"), which can be told without one ("it fails to start")."""
 
 NOT_NEGATED = _words("""
 care just know matter mind only remember sure understand
@@ -720,7 +726,8 @@ BOUNDS = _phrases("""
 """Pairs of words that bound a number."""
 
 QUALIFIERS = _words("""
-alphabetically anonymous anonymously asynchronously automatic automatically besides chronologically completely
+ignoring reverse background dry place alphabetically anonymous anonymously asynchronously automatic automatically
+besides chronologically completely
 concurrently conditionally downtime during dynamically encrypted except forever globally gradually hidden horizontally
 if immediately individually interactively locally manual manually nested numerically offline online parallel partially
 periodically permanent permanently private production programmatically public read-only recursive recursively remotely

@@ -233,7 +233,8 @@ class _Reader:
         after = self._ahead(index)[3]
         if after in lexicon.NOT_NEGATED or (low, after) in lexicon.BOUNDS:
             return
-        weak = low in lexicon.WEAK_NEGATIONS or after in lexicon.FAULTS
+        is_cannot = low == "not" and self._ahead(index, -1)[3] in {"can", "could", "will"}
+        weak = is_cannot or low in lexicon.WEAK_NEGATIONS or after in lexicon.FAULTS
         self.negation = max(self.negation, 0.5 if weak else 1.0)
 
     def _role(self, index: int, low: str) -> str:
