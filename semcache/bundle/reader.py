@@ -217,19 +217,19 @@ class VersionReader:
         Returns:
             entry id, metadata as JSON, the row's text, the answer's bytes, and their type.
         """
-        answer = self.answer_of(entry)
-        entry_record, variant = self._tables.get_all(
-            (layout.ENTRIES_TABLE, number_key(entry)), (layout.VARIANTS_TABLE, number_key(row))
-        )
-        value = self._tables.view(layout.VALUES_TABLE, number_key(answer), number=answer)
+        tables, answer = self._tables, self._entry_answers.item(entry)
+        entry_record = tables.need(layout.ENTRIES_TABLE, number_key(entry))
+        variant = tables.need(layout.VARIANTS_TABLE, number_key(row))
+        value = tables.view(layout.VALUES_TABLE, number_key(answer), number=answer)
         try:
             entry_id, metadata = unpack_entry(entry_record)
             _, text = unpack_variant(variant)
-            stored = unpack_value(value)
-            content = memoryview(self._codec.decompress(stored.content)) if stored.is_compressed else stored.content
+            content, is_compressed, value_type = unpack_value(value)
+            if is_compressed:
+                content = memoryview(self._codec.decompress(content))
         except (RecordError, CodecError, UnicodeDecodeError) as error:
             raise self._corrupt(error) from error
-        return entry_id, metadata, text, content, stored.value_type
+        return entry_id, metadata, text, content, value_type
 
     def neighbour(self, row: int, score: float) -> Neighbour:
         """Return a row as a neighbour of some query."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from semcache.types import VariantKind
 
@@ -22,14 +22,6 @@ _VARIANT_KINDS = (
 
 class RecordError(ValueError):
     """A payload has a form that no writer of this format gives it."""
-
-
-class StoredValue(NamedTuple):
-    """A value as it is stored: its bytes (compressed or not) and their type."""
-
-    content: memoryview
-    is_compressed: bool
-    value_type: Literal["text", "json"]
 
 
 def pack_rows(rows: Iterable[int]) -> bytes:
@@ -54,8 +46,8 @@ def pack_value(content: bytes, *, is_compressed: bool, value_type: Literal["text
     return head + content
 
 
-def unpack_value(payload: memoryview) -> StoredValue:
-    """Read what `pack_value` wrote, without a copy."""
+def unpack_value(payload: memoryview) -> tuple[memoryview, bool, Literal["text", "json"]]:
+    """Read what `pack_value` wrote, without a copy: content, whether it is compressed, type."""
     if len(payload) < _VALUE_HEAD.size:
         msg = f"{len(payload)} bytes of value"
         raise RecordError(msg)
@@ -63,7 +55,7 @@ def unpack_value(payload: memoryview) -> StoredValue:
     if codec not in (_RAW, _ZSTD) or value_type >= len(_VALUE_TYPES) or zero:
         msg = f"value head {codec}, {value_type}, {zero}"
         raise RecordError(msg)
-    return StoredValue(payload[_VALUE_HEAD.size :], codec == _ZSTD, _VALUE_TYPES[value_type])
+    return payload[_VALUE_HEAD.size :], codec == _ZSTD, _VALUE_TYPES[value_type]
 
 
 def pack_entry(entry_id: str, metadata_json: bytes) -> bytes:
@@ -77,7 +69,7 @@ def unpack_entry(payload: bytes) -> tuple[str, bytes]:
     if not entry_id or not metadata.startswith(b"{"):  # true of no payload of another table
         msg = "entry without an id, or without metadata"
         raise RecordError(msg)
-    return entry_id.decode("utf-8"), metadata
+    return entry_id.decode(), metadata
 
 
 def pack_variant(kind: VariantKind, text: str) -> bytes:
@@ -90,4 +82,4 @@ def unpack_variant(payload: bytes) -> tuple[VariantKind, str]:
     if len(payload) < 2 or payload[0] >= len(_VARIANT_KINDS) or b"\0" in payload[1:4]:  # NUL: a value's head
         msg = f"variant that begins with {payload[:4].hex()}"
         raise RecordError(msg)
-    return _VARIANT_KINDS[payload[0]], payload[1:].decode("utf-8")
+    return _VARIANT_KINDS[payload[0]], payload[1:].decode()

@@ -16,12 +16,12 @@ import struct
 import threading
 import time
 import weakref
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from zlib import crc32
 
 import lmdb
 import numpy as np
@@ -34,6 +34,7 @@ _MAP_SIZE_BYTES = 1 << 40  # address space only; the file grows as it is written
 _COMMIT_EVERY = 50_000
 _FORK_WAIT_S = 1e-4
 _CRC = struct.Struct("<I")
+_read_crc = _CRC.unpack_from
 
 Record = TypeVar("Record", bytes, memoryview)
 
@@ -64,7 +65,7 @@ class TableWriter:
             ValueError: the key is not above the table's last one.
             StorageError: the disk is full, or the like.
         """
-        crc = _CRC.pack(zlib.crc32(payload, zlib.crc32(key)))
+        crc = _CRC.pack(crc32(payload, crc32(key)))
         with _writing(self._path):
             if not self._txn.put(key, crc + payload, db=self._dbs[table], append=True, overwrite=False):
                 msg = f"{table}: key {key.hex()} twice"
@@ -216,6 +217,19 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.in_parent, after_in_child=_forget_in_child)
 
 
+class _Transactions(threading.local):
+    """A thread's read transactions, begun when it first reads. The file never changes, so they serve for good.
+
+    Attributes:
+        get: returns a copy of a record.
+        peek: returns LMDB's own view of one; it dies with the environment.
+    """
+
+    def __init__(self, env: lmdb.Environment) -> None:
+        self.get: Callable[[bytes, None, object], bytes | None] = env.begin().get
+        self.peek: Callable[[bytes, None, object], memoryview | None] = env.begin(buffers=True).get
+
+
 class TableReader:
     """Reads the tables of a sealed file. Safe to share between threads; not across fork.
 
@@ -238,7 +252,7 @@ class TableReader:
             BundleCorruptError: not a sound LMDB file, or a table is missing.
             StorageError: it cannot be read.
         """
-        self._path, self._local = path, threading.local()
+        self._path = path
         try:
             self._map = map_file(path)
         except OSError as error:
@@ -255,6 +269,7 @@ class TableReader:
             weakref.finalize(self, _release, key)
             with _gate:
                 self._dbs = {name: self._env.open_db(name.encode(), create=False) for name in tables}
+                self._local = _Transactions(self._env)
         self._base = self._find_base()
         self._starts, self._stops = np.zeros(n_viewed, np.int64), np.zeros(n_viewed, np.int64)
 
@@ -273,22 +288,32 @@ class TableReader:
         Raises:
             BundleCorruptError: the record's bytes are not the ones that were written.
         """
-        record = self._record(table, key)
-        return None if record is None else self._checked(table, key, bytes(record))
+        _gate.running.append(None)  # what entering the gate does, without a call where it is open
+        if _gate.is_closed:
+            _gate.running.pop()
+            _gate.__enter__()
+        try:
+            record = self._local.get(key, None, self._dbs[table])  # by position: py-lmdb is slower by name
+        except lmdb.Error as error:
+            raise BundleCorruptError(self._path, f"LMDB: {error}") from error
+        finally:
+            _gate.running.pop()
+        return None if record is None else self._checked(table, key, record)
 
     def get_all(self, *wanted: tuple[str, bytes]) -> list[bytes]:
-        """Return copies of the payloads of records that must be there.
+        """Return copies of the payloads of records that must be there, as `need` does."""
+        return [self.need(table, key) for table, key in wanted]
+
+    def need(self, table: str, key: bytes) -> bytes:
+        """Return a copy of the payload of a record that must be there.
 
         Raises:
-            BundleCorruptError: one is missing, or its bytes are not the ones that were written.
+            BundleCorruptError: it is missing, or its bytes are not the ones that were written.
         """
-        payloads = []
-        for table, key in wanted:
-            payload = self.get(table, key)
-            if payload is None:
-                raise self._missing(table, key)
-            payloads.append(payload)
-        return payloads
+        payload = self.get(table, key)
+        if payload is None:
+            raise self._missing(table, key)
+        return payload
 
     def view(self, table: str, key: bytes, *, number: int) -> memoryview:
         """Return a read-only view of the map for the payload of a record that must be there.
@@ -304,42 +329,36 @@ class TableReader:
         """
         start = self._starts.item(number)
         if start:
-            return self._checked(table, key, self._view[start : self._stops.item(number)])
-        found = self._record(table, key)
-        if found is None:
-            raise self._missing(table, key)
-        if self._base is None:
-            return self._checked(table, key, memoryview(bytes(found)))
-        start = _address(found) - self._base
+            payload = self._view[start : self._stops.item(number)]
+            if crc32(payload, crc32(key)) != _read_crc(self._view, start - _CRC.size)[0]:
+                raise self._damaged(table, key)
+            return payload
+        with _gate:
+            found = self._peek(table, key)
+            if self._base is None:
+                return self._checked(table, key, memoryview(bytes(found)))
+            start = _address(found) - self._base
         stop = start + len(found)
         payload = self._checked(table, key, self._view[start:stop])
-        self._stops[number], self._starts[number] = stop, start  # in this order: other threads look at the start
+        self._stops[number] = stop  # before the start: other threads look at that
+        self._starts[number] = start + _CRC.size
         return payload
 
-    def _record(self, table: str, key: bytes) -> memoryview | None:
-        """Return LMDB's own view of a record; it dies with the environment."""
-        _gate.running.append(None)  # what entering the gate does, without a call where it is open
-        if _gate.is_closed:
-            _gate.running.pop()
-            _gate.__enter__()
+    def _peek(self, table: str, key: bytes) -> memoryview:
+        """Return LMDB's own view of a record that must be there."""
         try:
-            record: memoryview | None = self._transaction().get(key, db=self._dbs[table])
+            record = self._local.peek(key, None, self._dbs[table])
         except lmdb.Error as error:
             raise BundleCorruptError(self._path, f"LMDB: {error}") from error
-        finally:
-            _gate.running.pop()
+        if record is None:
+            raise self._missing(table, key)
         return record
 
     def _missing(self, table: str, key: bytes) -> BundleCorruptError:
         return BundleCorruptError(self._path, f"{table}: record {key.hex()} is missing")
 
-    def _transaction(self) -> lmdb.Transaction:
-        """Return this thread's read transaction. The file never changes, so one serves for good."""
-        try:
-            return self._local.transaction
-        except AttributeError:
-            self._local.transaction = self._env.begin(buffers=True)
-            return self._local.transaction
+    def _damaged(self, table: str, key: bytes) -> BundleCorruptError:
+        return BundleCorruptError(self._path, f"{table}: record {key.hex()} fails its checksum")
 
     def count(self, table: str) -> int:
         """Return the number of records in a table."""
@@ -350,8 +369,8 @@ class TableReader:
     def _checked(self, table: str, key: bytes, record: Record) -> Record:
         """Return the payload of a record (of the record's own type), after its checksum."""
         payload = record[4:]
-        if len(record) < 4 or zlib.crc32(payload, zlib.crc32(key)) != _CRC.unpack_from(record)[0]:
-            raise BundleCorruptError(self._path, f"{table}: record {key.hex()} fails its checksum")
+        if len(record) < 4 or crc32(payload, crc32(key)) != _read_crc(record)[0]:
+            raise self._damaged(table, key)
         return payload
 
     def _find_base(self) -> int | None:

@@ -164,10 +164,10 @@ def test_any_payload_is_unpacked_or_refused(payload: bytes) -> None:
             continue
         assert len(unpacked) > 0
     try:
-        value = unpack_value(memoryview(payload))
+        content, *_ = unpack_value(memoryview(payload))
     except RecordError:
         return
-    assert bytes(value.content) == payload[4:]
+    assert bytes(content) == payload[4:]
 
 
 @BOUNDED
@@ -197,5 +197,5 @@ def test_a_variant_survives_the_round_trip(kind: VariantKind, text: str) -> None
 @given(content=st.binary(), is_compressed=st.booleans(), value_type=st.sampled_from(["text", "json"]))
 def test_a_value_survives_the_round_trip(content: bytes, *, is_compressed: bool, value_type: Any) -> None:
     """Any bytes."""
-    stored = unpack_value(memoryview(pack_value(content, is_compressed=is_compressed, value_type=value_type)))
-    assert (bytes(stored.content), stored.is_compressed, stored.value_type) == (content, is_compressed, value_type)
+    stored, *kind = unpack_value(memoryview(pack_value(content, is_compressed=is_compressed, value_type=value_type)))
+    assert (bytes(stored), kind) == (content, [is_compressed, value_type])

@@ -46,19 +46,19 @@ def test_a_value_has_a_head_of_four_bytes(
     """Codec, type, and two bytes of zero, as on disk; both directions."""
     payload = pack_value(b"answer", is_compressed=is_compressed, value_type=value_type)
     assert payload == head.to_bytes(4, "little") + b"answer"
-    stored = unpack_value(memoryview(payload))
-    assert (bytes(stored.content), stored.is_compressed, stored.value_type) == (b"answer", is_compressed, value_type)
+    content, *kind = unpack_value(memoryview(payload))
+    assert (bytes(content), kind) == (b"answer", [is_compressed, value_type])
 
 
 def test_a_value_is_read_without_a_copy() -> None:
     """Its content is a part of the view that was given."""
     payload = memoryview(pack_value(b"answer", is_compressed=False, value_type="text"))
-    assert unpack_value(payload).content.obj is payload.obj
+    assert unpack_value(payload)[0].obj is payload.obj
 
 
 def test_an_empty_value_is_a_value() -> None:
     """A head and nothing after it."""
-    assert bytes(unpack_value(memoryview(bytes(4))).content) == b""
+    assert bytes(unpack_value(memoryview(bytes(4)))[0]) == b""
 
 
 def test_an_entry_is_its_id_and_its_metadata() -> None:
