@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from eval import gptcache_baseline
+from eval import gptcache_baseline, ours
 from eval.embeddings import Vectors
 from eval.measured import COSINES, MAX_GPTCACHE
 from eval.retrieval import Bools, Found, Labelled, search
 from eval.setups import TwinSetUp
+from eval.splits import Indices
 from eval.texts import read_pairs
 from eval.thresholds import NOTHING_SERVED
 from eval.twins import Twins, as_twins, sample_pairs
 from semcache.config import BuildConfig
 
 TRAP_LEVELS = (0.01, 0.05)
+CONFIDENCES = (0.98, 0.95)
+"""Least confidence that our own decision serves here: no calibration, the probability is taken at its word."""
 
 
 def measure_twins(set_up: TwinSetUp, data_dir: Path, vectors: Vectors, python: Path | None) -> dict[str, Any]:
@@ -29,13 +32,14 @@ def measure_twins(set_up: TwinSetUp, data_dir: Path, vectors: Vectors, python: P
     rules = {f"cosine {least:.2f}": found.score >= least for least in COSINES}
     config = BuildConfig()
     rules["default rule"] = (found.score >= config.threshold) & (found.margin >= config.margin)
-    result = {
+    result: dict[str, Any] = {
         "n_entries": len(known),
         "n_traps": int(twins.is_trap.sum()),
         "n_wishes": int(twins.is_wish.sum()),
         "rules": {name: shares(served, found.is_right, twins) for name, served in rules.items()},
         "best": [_best(found, twins, most) for most in TRAP_LEVELS],
     }
+    result["rules"] |= _ours(known, asked, twins)
     if python:
         result["gptcache"] = _gptcache(python, known, asked, twins)
     return result
@@ -48,6 +52,26 @@ def shares(is_served: Bools, is_right: Bools, twins: Twins) -> dict[str, float |
         "traps_served": float(false[twins.is_trap].mean()) if twins.is_trap.any() else None,
         "wishes_served": float(wished[twins.is_wish].mean()) if twins.is_wish.any() else None,
     }
+
+
+def _ours(known: Labelled, asked: Labelled, twins: Twins) -> dict[str, Any]:
+    """Return the shares of the generic verifier, over queries that are no entry themselves."""
+    model = ours.generic(known.texts, known.groups, known.vectors, known.contexts)
+    if model is None:
+        return {}
+    fresh, some = _fresh(twins)
+    chosen = asked.at(fresh)
+    confidence, group = model.judge(chosen.texts, chosen.vectors, chosen.contexts)
+    is_right = group == chosen.groups
+    return {f"ours {least:.2f}": shares(confidence >= least, is_right, some) for least in CONFIDENCES}
+
+
+def _fresh(twins: Twins, most: int = 0) -> tuple[Indices, Twins]:
+    """Return the queries that are no entry themselves, or a sample of them."""
+    chosen = np.flatnonzero(np.array(twins.skip) < 0)
+    if most:
+        chosen = np.sort(np.random.default_rng(0).permutation(chosen)[:most])
+    return chosen, Twins((), (), (), (), (), twins.is_trap[chosen], twins.is_wish[chosen])
 
 
 def _best(found: Found, twins: Twins, most: float) -> dict[str, Any]:
@@ -63,12 +87,10 @@ def _best(found: Found, twins: Twins, most: float) -> dict[str, Any]:
 
 def _gptcache(python: Path, known: Labelled, asked: Labelled, twins: Twins) -> dict[str, Any]:
     """Ask GPTCache, which cannot be told to skip an entry: queries that are themselves an entry are left out."""
-    fresh = np.flatnonzero(np.array(twins.skip) < 0)
-    chosen = np.sort(np.random.default_rng(0).permutation(fresh)[:MAX_GPTCACHE])
+    chosen, some = _fresh(twins, MAX_GPTCACHE)
     if not len(chosen):
         return {"n": 0, "traps_served": None, "wishes_served": None}
     answers = gptcache_baseline.ask(python, known, asked.at(chosen))
-    some = Twins((), (), (), (), (), twins.is_trap[chosen], twins.is_wish[chosen])
     return {"n": len(chosen), **shares(answers.is_served, answers.is_right, some)}
 
 
