@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from semcache.config import BuildConfig, OpenConfig
     from semcache.errors import SemcacheError
     from semcache.lookup.cache import BundleInfo, Cache
+    from semcache.lookup.evaluate import Evaluation, evaluate
+    from semcache.lookup.queries import LabelledQuery, read_queries
     from semcache.types import Explanation, Hit, Kind, Miss, Neighbour, Reason, Result
 
 __version__ = "0.1.0"
@@ -24,9 +26,11 @@ _HOMES = {
     "BuildReport": "semcache.build.pipeline",
     "BundleInfo": "semcache.lookup.cache",
     "Cache": "semcache.lookup.cache",
+    "Evaluation": "semcache.lookup.evaluate",
     "Explanation": "semcache.types",
     "Hit": "semcache.types",
     "Kind": "semcache.types",
+    "LabelledQuery": "semcache.lookup.queries",
     "Miss": "semcache.types",
     "Neighbour": "semcache.types",
     "OpenConfig": "semcache.config",
@@ -35,6 +39,8 @@ _HOMES = {
     "SemcacheError": "semcache.errors",
     "build_bundle": "semcache.build.pipeline",
     "check_bundle": "semcache.bundle.check",
+    "evaluate": "semcache.lookup.evaluate",
+    "read_queries": "semcache.lookup.queries",
 }
 
 __all__ = [
@@ -42,9 +48,11 @@ __all__ = [
     "BuildReport",
     "BundleInfo",
     "Cache",
+    "Evaluation",
     "Explanation",
     "Hit",
     "Kind",
+    "LabelledQuery",
     "Miss",
     "Neighbour",
     "OpenConfig",
@@ -54,6 +62,8 @@ __all__ = [
     "__version__",
     "build_bundle",
     "check_bundle",
+    "evaluate",
+    "read_queries",
 ]
 
 

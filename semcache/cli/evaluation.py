@@ -17,6 +17,7 @@ from semcache.lookup.evaluate import Evaluation, FalseHit, LevelResult, SliceRes
 _MAX_POINTS = 150
 _SHOWN_FALSE_HITS = 10
 _SHOWN_UNKNOWN = 5
+_SHOWN_SLICES = 30
 _TEXT_CHARS = 48
 
 
@@ -159,7 +160,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
     print_table(_SLICE_HEAD, [_slice_cells(row) for row in evaluation.kinds], align="<>>>>")
     if len(evaluation.slices) > 1:
         typer.echo()
-        print_table(_SLICE_HEAD, [_slice_cells(row) for row in evaluation.slices], align="<>>>>")
+        print_table(_SLICE_HEAD, [_slice_cells(row) for row in evaluation.slices[:_SHOWN_SLICES]], align="<>>>>")
+        if (n_more := len(evaluation.slices) - _SHOWN_SLICES) > 0:
+            typer.echo(f"... and {n_more:,} more (--json lists all)")
     typer.echo()
     for name, value in figures(evaluation):
         typer.echo(f"{name:<18} {value}")

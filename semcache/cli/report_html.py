@@ -15,6 +15,7 @@ from semcache.core.metrics import Served
 from semcache.lookup.evaluate import Evaluation, FalseHit, LevelResult, SliceResult
 
 _MAX_FALSE_HITS = 2000
+_MAX_SLICES = 200
 _STYLE = """
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5c6875;--rule:#e1e5ea;--blue:#2463c9;
 --band:#2463c92b;--good:#1a7f53;--bad:#c4372d;--warn:#9a6200;--bar:#c9d3df}
@@ -130,8 +131,10 @@ def _tables(evaluation: Evaluation) -> Iterable[str]:
     shown = evaluation.shown
     level = "exact hits only" if shown is None else f"served at {level_name(shown.promise.max_error)} certified error"
     last = evaluation.kinds[-1]
-    rows = (_slice_row(row, is_last=row is last) for row in (*evaluation.kinds, *evaluation.slices))
-    yield _card("Slices", f"By how the answer was found, then by kind of query; {level}.", _table(_SLICE_HEAD, rows))
+    rows = (_slice_row(row, is_last=row is last) for row in (*evaluation.kinds, *evaluation.slices[:_MAX_SLICES]))
+    left = f" The {_MAX_SLICES} largest of {len(evaluation.slices):,}." if len(evaluation.slices) > _MAX_SLICES else ""
+    note = f"By how the answer was found, then by kind of query; {level}.{left}"
+    yield _card("Slices", note, _table(_SLICE_HEAD, rows))
     if evaluation.misses:
         rows = (f"<tr><td>{_text(name)}</td>{_number(f'{n:,}')}</tr>" for name, n in evaluation.misses.items())
         yield _card("Misses", "Why the others were not served.", _table(("reason", "#queries"), rows), "narrow")

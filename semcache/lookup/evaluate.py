@@ -186,6 +186,8 @@ def measure(
     shown = _shown(levels, max_error)
     is_hit = _hits(confidences, is_exact, None if shown is None else shown.promise.threshold)
     table = _Table(queries, right_answers, is_hit, is_right)
+    kinds = table.by([candidate.kind for candidate in candidates])
+    slices = table.by([query.slice for query in queries])
     bins = reliability(confidences, is_right)
     return Evaluation(
         name=name,
@@ -201,8 +203,8 @@ def measure(
         calibration_error=calibration_error(bins),
         brier=brier(confidences, is_right),
         bins=bins,
-        kinds=tuple(table.row(kind, [candidate.kind is kind for candidate in candidates]) for kind in Kind),
-        slices=table.by_slice(),
+        kinds=tuple(kinds.get(kind) or table.row(kind, ()) for kind in Kind),
+        slices=tuple(sorted(slices.values(), key=lambda row: (-row.served.n_queries, row.name))),
         misses=_misses(candidates, is_hit),
         false_hits=_false_hits(queries, candidates, is_hit & ~is_right),
     )
@@ -217,20 +219,20 @@ class _Table:
     is_hit: Bools
     is_right: Bools
 
-    def row(self, name: str, is_in: Sequence[bool]) -> SliceResult:
-        """Count over the queries that are marked."""
-        marked = np.asarray(is_in, dtype=bool)
-        n_answerable = sum(bool(right) for right, inside in zip(self.right_answers, is_in, strict=True) if inside)
-        is_hit = self.is_hit & marked
-        served = Served(int(marked.sum()), int(is_hit.sum()), int((is_hit & ~self.is_right).sum()))
+    def row(self, name: str, places: Sequence[int]) -> SliceResult:
+        """Count over the queries at some positions."""
+        hits = [i for i in places if self.is_hit[i]]
+        served = Served(len(places), len(hits), sum(not self.is_right[i] for i in hits))
         low, high = interval(served.n_wrong, served.n_hits)
-        return SliceResult(name, n_answerable, served, low, high)
+        return SliceResult(name, sum(bool(self.right_answers[i]) for i in places), served, low, high)
 
-    def by_slice(self) -> tuple[SliceResult, ...]:
-        """Count each kind of query by itself, the largest first."""
-        counts = Counter(query.slice for query in self.queries)
-        names = sorted(counts, key=lambda name: (-counts[name], name))
-        return tuple(self.row(name, [query.slice == name for query in self.queries]) for name in names)
+    def by(self, names: Sequence[str | None]) -> dict[str, SliceResult]:
+        """Count the queries of each name by themselves; None belongs nowhere."""
+        places: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            if name is not None:
+                places.setdefault(name, []).append(i)
+        return {name: self.row(name, found) for name, found in places.items()}
 
 
 def _right_answers(queries: Sequence[LabelledQuery], entries: Mapping[str, EntryFacts]) -> list[frozenset[int]]:

@@ -14,9 +14,11 @@ EXPORTS = [
     "BuildReport",
     "BundleInfo",
     "Cache",
+    "Evaluation",
     "Explanation",
     "Hit",
     "Kind",
+    "LabelledQuery",
     "Miss",
     "Neighbour",
     "OpenConfig",
@@ -26,6 +28,8 @@ EXPORTS = [
     "__version__",
     "build_bundle",
     "check_bundle",
+    "evaluate",
+    "read_queries",
 ]
 CACHE_METHODS = ["close", "embed", "explain", "info", "lookup", "lookup_many", "open", "refresh", "search"]
 

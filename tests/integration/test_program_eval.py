@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from running import Outcome, semcache
 
-from semcache import Cache, Hit
-from semcache.lookup import evaluate
+from semcache import Cache, Hit, evaluate, read_queries
 from semcache.lookup.candidates import Promise
 
 LINES: list[dict[str, Any]] = [
@@ -44,7 +43,7 @@ def _certified_by_score(monkeypatch: pytest.MonkeyPatch) -> None:
 
     promises = (Promise(0.01, None, 100, 0), Promise(0.1, 0.75, 400, 30))
     monkeypatch.setattr(Cache, "assess", assess, raising=False)
-    monkeypatch.setattr(evaluate, "promises_of", lambda _: promises)
+    monkeypatch.setattr("semcache.lookup.evaluate.promises_of", lambda _: promises)
 
 
 @pytest.fixture
@@ -70,6 +69,14 @@ def test_json_says_what_was_served_and_what_was_wrong(bundle_dir: Path, queries:
         ("list all the files", "db/setup", "files/list")
     ]
     assert (found["n_queries"], found["n_out_of_scope"], found["unknown"]) == (5, 1, [])
+
+
+def test_the_library_measures_the_same(bundle_dir: Path, queries: Path) -> None:
+    """What the command does is two calls."""
+    with Cache.open(bundle_dir) as cache:
+        found = evaluate(cache, read_queries([queries]).queries)
+    assert [hit.query.text for hit in found.false_hits] == ["list all the files"]
+    assert (found.name, found.n_queries, len(found.levels)) == ("small", 5, 2)
 
 
 def test_a_person_sees_the_summary_first(bundle_dir: Path, queries: Path) -> None:

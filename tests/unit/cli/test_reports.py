@@ -186,6 +186,15 @@ def test_the_summary_says_how_it_came_out(evaluation: Evaluation, end: str) -> N
     assert summary(evaluation).endswith(end)
 
 
+def test_many_slices_do_not_drown_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page shows the 200 largest, the terminal 30; the document has all."""
+    found = measured([(query("a", kind=f"kind {i}"), semantic("a", 0.9)) for i in range(250)])
+    print_evaluation(found)
+    assert "... and 220 more (--json lists all)" in capsys.readouterr().out
+    assert "The 200 largest of 250." in html_report(found)
+    assert len(evaluation_document(found)["slices"]) == 250
+
+
 def test_the_terminal_sees_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     """Texts and labels are spelled out there too."""
     print_evaluation(hostile())
