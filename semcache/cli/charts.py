@@ -28,11 +28,23 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A certified level on the curve: what was promised, and what happened. Shares of 0 to 1."""
+    """A certified level on the curve: what was promised, and what happened. Shares of 0 to 1.
+
+    Attributes:
+        max_error: the level.
+        coverage, error: of these queries.
+        is_broken: whether the error is over the level by more than chance allows.
+    """
 
     max_error: float
     coverage: float
     error: float
+    is_broken: bool = False
+
+    @property
+    def mood(self) -> str:
+        """How it came out: "kept", "over" by no more than chance allows, or "broken"."""
+        return "broken" if self.is_broken else "over" if self.error > self.max_error else "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +100,11 @@ def _marks(axes: _Axes, marks: Sequence[Mark]) -> list[str]:
         parts.append(f'<text class="label" {place} text-anchor="end">{level_name(mark.max_error)}</text>')
     for mark in marks:
         told = f"{level_name(mark.max_error)} certified: coverage {percent(mark.coverage)}, error {percent(mark.error)}"
-        kind = "dot" if mark.error <= mark.max_error else "dot over"
         x, y = axes.x(mark.coverage), axes.y(min(mark.error, axes.y_max))
         parts.append(f'<path class="stem" d="M{x} {y}V{axes.y(mark.max_error)}"/>')
-        parts.append(f'<circle class="{kind}" cx="{x}" cy="{y}" r="5.5"><title>{escape(told)}</title></circle>')
+        parts.append(
+            f'<circle class="dot {mark.mood}" cx="{x}" cy="{y}" r="5.5"><title>{escape(told)}</title></circle>'
+        )
     return parts
 
 

@@ -39,7 +39,7 @@ def curve_points(evaluation: Evaluation) -> list[CurvePoint]:
 def marks(evaluation: Evaluation) -> list[Mark]:
     """Return the certified levels as marks on the curve."""
     return [
-        Mark(level.promise.max_error, level.served.coverage, level.served.error or 0.0)
+        Mark(level.promise.max_error, level.served.coverage, level.served.error or 0.0, level.is_broken)
         for level in evaluation.levels
         if level.promise.threshold is not None
     ]

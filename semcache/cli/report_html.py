@@ -48,7 +48,8 @@ dl{display:grid;grid-template-columns:auto auto;gap:0 12px;margin:4px 0 0;font-s
 .chart .line{stroke:var(--blue);stroke-width:2.2;stroke-linejoin:round}.chart .thin{stroke-width:1.4}
 .chart .stem{stroke:var(--blue);stroke-width:1.4;stroke-dasharray:3 3}
 .chart .level{stroke:var(--soft);stroke-dasharray:2 4}.chart .ideal{stroke:var(--soft);stroke-dasharray:5 4}
-.chart .dot{fill:var(--blue);stroke:var(--card);stroke-width:1.5}.chart .over{fill:var(--bad)}.bar{fill:var(--bar)}
+.chart .dot{fill:var(--blue);stroke:var(--card);stroke-width:1.5}.chart .over{fill:var(--warn)}
+.chart .broken{fill:var(--bad)}.bar{fill:var(--bar)}
 .rest{fill:var(--rule)}.right{fill:var(--good)}.wrong{fill:var(--bad)}
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"

@@ -13,7 +13,8 @@ from semcache.lookup.evaluate import Evaluation
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLUE, _RED, _SOFT = "#2463c9", "#c4372d", "#5c6875"
+_BLUE, _SOFT = "#2463c9", "#5c6875"
+_COLOURS = {"kept": _BLUE, "over": "#9a6200", "broken": "#c4372d"}
 
 
 def png_report(evaluation: Evaluation) -> bytes:
@@ -49,8 +50,8 @@ def _draw_curve(axes: Axes, evaluation: Evaluation) -> None:
     for mark in levels:
         axes.axhline(mark.max_error, color=_SOFT, linewidth=0.8, linestyle=":")
         axes.annotate(level_name(mark.max_error), (1, mark.max_error), ha="right", va="bottom", fontsize=8)
-        colour = _BLUE if mark.error <= mark.max_error else _RED
-        axes.plot([mark.coverage], [min(mark.error, top)], "o", color=colour, markersize=6, clip_on=False)
+        place = [mark.coverage], [min(mark.error, top)]
+        axes.plot(*place, "o", color=_COLOURS[mark.mood], markersize=6, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, top), xlabel="coverage: hits / queries", ylabel="error: wrong hits / hits")
     axes.set_title("Coverage and error, certified levels", fontsize=10)
 

@@ -18,6 +18,7 @@ from semcache.lookup.queries import LabelledQuery
 from semcache.types import Kind, Reason
 
 _BATCH_TEXTS = 256
+_LEFT_TO_THE_THRESHOLD = (None, Reason.BELOW_THRESHOLD, Reason.BELOW_MARGIN, Reason.UNCERTIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ def _batches(queries: Sequence[LabelledQuery]) -> Iterator[list[int]]:
 
 
 def _candidate(assessment: Any) -> Candidate:
-    """Take what is asked of an assessment; without an entry or a confidence nothing may be served."""
-    served = assessment.entry_id is not None and assessment.kind is not None and assessment.confidence is not None
+    """Take what is asked of an assessment: without an entry, a confidence, or for another reason, nothing is served."""
+    has_answer = assessment.entry_id is not None and assessment.kind is not None and assessment.confidence is not None
+    served = has_answer and assessment.reason in _LEFT_TO_THE_THRESHOLD
     return Candidate(
         entry_id=assessment.entry_id if served else None,
         variant=assessment.variant if served else None,

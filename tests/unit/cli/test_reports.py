@@ -125,11 +125,12 @@ def test_the_error_axis_holds_levels_and_what_happened() -> None:
     assert curve_top([], []) == 0.2
 
 
-def test_a_broken_level_is_marked() -> None:
-    """A dot over its line has another colour."""
+def test_a_level_that_was_not_kept_is_marked() -> None:
+    """One over it by chance and one that is broken have colours of their own."""
     points = [CurvePoint(0.5, 0.1, 0.0, 0.2)]
-    assert "dot over" in curve_chart(points, [Mark(0.05, 0.5, 0.1)])
-    assert "dot over" not in curve_chart(points, [Mark(0.1, 0.5, 0.1)])
+    marks = {"kept": Mark(0.1, 0.5, 0.1), "over": Mark(0.05, 0.5, 0.1), "broken": Mark(0.05, 0.5, 0.1, is_broken=True)}
+    for mood, mark in marks.items():
+        assert f'<circle class="dot {mood}"' in curve_chart(points, [mark])
 
 
 def test_the_curve_is_thinned_to_150_points() -> None:

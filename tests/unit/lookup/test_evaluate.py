@@ -136,12 +136,12 @@ class FakeCache:
         return [self._assessment(text) for text in texts]
 
     def _assessment(self, text: str) -> Any:
-        is_guard = text == "guard"
+        is_guard = text in {"guard", "guard with a confidence"}
         return SimpleNamespace(
             kind=Kind.SEMANTIC,
             entry_id=text,
             variant=text,
-            confidence=None if is_guard else 0.5,
+            confidence=None if text == "guard" else 0.5,
             score=0.75,
             features={"margin": 0.5},
             reason=Reason.GUARD if is_guard else None,
@@ -161,10 +161,11 @@ def test_candidates_come_in_the_order_of_the_queries() -> None:
     ]
 
 
-def test_what_has_no_confidence_is_no_candidate() -> None:
-    """It keeps its score and its reason."""
+@pytest.mark.parametrize("text", ["guard", "guard with a confidence"])
+def test_a_guard_is_no_candidate(text: str) -> None:
+    """Whatever its confidence; it keeps its score and its reason."""
     cache: Any = FakeCache()
-    assert candidates_of(cache, [LabelledQuery("", "guard")]) == [
+    assert candidates_of(cache, [LabelledQuery("", text)]) == [
         Candidate(None, None, None, -float("inf"), 0.75, {"margin": 0.5}, Reason.GUARD)
     ]
 
