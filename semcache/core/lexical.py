@@ -23,7 +23,7 @@ from semcache.core.reading import (
     analyse,
 )
 from semcache.core.spelling import misspelt
-from semcache.core.words import KNOWN_TERMS, SET_OF, VERB_TERMS, term_of
+from semcache.core.words import KNOWN_TERMS, SET_OF, UNDOING_TERMS, VERB_TERMS, term_of
 
 __all__ = [
     "FEATURES",
@@ -72,9 +72,10 @@ _DOCUMENTED = {
     "time": "0 or 1: a word of time (now, today, latest) on one side.",
     "negation": "0, .5 or 1: negated on one side; .5 where one of them only tells of a fault.",
     "antonym": "0, .5 or 1: opposites that stand for each other; .5 where one side has both.",
+    "undoing": "0 or 1: only one side has an unmatched verb that undoes or withholds (cancel, skip, restore).",
     "exclusive": "0 or 1: different members of one exclusive set stand for each other (mysql, postgres).",
-    "question": "0, .5 or 1: 1 for different questions (why, how), .5 where one is only implied.",
-    "direction": "0 or 1: a term is source on one side and target on the other, or two targets are exchanged.",
+    "question": "0 to 1: 1 for different questions (why, how), .5 for near ones (how, what) or one that is implied.",
+    "direction": "0, .5 or 1: 1 for source and target exchanged, .5 where one side's target is no target on the other.",
     "relation": "0 or 1: a term stands behind prepositions that differ otherwise (with, to, without).",
     "disorder": "0 to 1: share of the pairs of matched terms whose order is reversed.",
     "pointing": "0 or 1: the query points at something said before (it, these), the variant does not.",
@@ -92,6 +93,8 @@ _CLEAR_FACTS = (0.0,) * 15
 _MOST_COMPARED = 24
 _MOST_KEPT = 8192
 _WEAK_QUANTIFIERS = frozenset({"all", "many", "both"})
+_DIRECTED = frozenset({"to", "from", "with", "instead"})
+_NEAR_QUESTIONS = frozenset({"how", "what", "yes"})
 _SET_TERMS = frozenset(SET_OF)
 _PREFIXES = ("un", "dis", "non")
 
@@ -179,7 +182,7 @@ def compare(query: Lexical, variant: Lexical, idf: Rarity) -> tuple[float, ...]:
         ),
         *(_CLEAR_FACTS if query.facts == variant.facts else _facts(query.facts, variant.facts)),
         abs(query.negation - variant.negation),
-        *(_swaps(lone, lacking, query, variant) if lone or lacking else (0.0, 0.0)),
+        *(_swaps(lone, lacking, query, variant) if lone or lacking else (0.0, 0.0, 0.0)),
         *(0.0 if query.question == variant.question else _question(query.question, variant.question),),
         *(_roles(query, variant) if query.roles and variant.roles else (0.0, 0.0)),
         _disorder(query.places, variant.places),
@@ -284,8 +287,8 @@ def _quantifier(extra: frozenset[str], missing: frozenset[str]) -> float:
     return 0.25 if extra or missing else 0.0
 
 
-def _swaps(lone: list[str], lacking: list[str], query: Lexical, variant: Lexical) -> tuple[float, float]:
-    """Return whether opposites, and members of one exclusive set, stand for each other."""
+def _swaps(lone: list[str], lacking: list[str], query: Lexical, variant: Lexical) -> tuple[float, float, float]:
+    """Return whether opposites, verbs of undoing, and members of one exclusive set stand for each other."""
     antonym = 0.0
     for term in lone:
         if not _OPPOSITES[term].isdisjoint(variant.bag):
@@ -298,17 +301,18 @@ def _swaps(lone: list[str], lacking: list[str], query: Lexical, variant: Lexical
             if not _OPPOSITES[term].isdisjoint(query.bag):
                 antonym = 0.5
                 break
+    undoing = 1.0 if UNDOING_TERMS.isdisjoint(lone) != UNDOING_TERMS.isdisjoint(lacking) else 0.0
     if _SET_TERMS.isdisjoint(lone) or _SET_TERMS.isdisjoint(lacking):
-        return antonym, 0.0
+        return antonym, undoing, 0.0
     sets = {SET_OF[term] for term in lone if term in SET_OF}
-    return antonym, 1.0 if any(SET_OF.get(term) in sets for term in lacking) else 0.0
+    return antonym, undoing, 1.0 if any(SET_OF.get(term) in sets for term in lacking) else 0.0
 
 
 def _question(query: str, variant: str) -> float:
     """Say how far two questions differ. Commands and keywords ask how, whether or what without a word for it."""
     if query and variant:
-        return 0.5 if {query, variant} == {"how", "yes"} else 1.0
-    return 0.0 if (query or variant) in {"how", "yes", "what"} else 0.5
+        return 0.5 if query in _NEAR_QUESTIONS and variant in _NEAR_QUESTIONS else 1.0
+    return 0.0 if (query or variant) in _NEAR_QUESTIONS else 0.5
 
 
 def _roles(query: Lexical, variant: Lexical) -> tuple[float, float]:
@@ -324,15 +328,18 @@ def _roles(query: Lexical, variant: Lexical) -> tuple[float, float]:
             else:
                 relation = 1.0
     if not direction:
-        direction = float(_exchanged(queried, indexed, query, variant))
+        direction = _exchanged(queried, indexed, query, variant)
     return direction, relation
 
 
-def _exchanged(queried: dict[str, str], indexed: dict[str, str], query: Lexical, variant: Lexical) -> bool:
-    """Say whether both texts have both terms and disagree which of them is the target (or the source)."""
+def _exchanged(queried: dict[str, str], indexed: dict[str, str], query: Lexical, variant: Lexical) -> float:
+    """Say whether the texts disagree which of the terms that both have is the target (or the source)."""
     ours = {role for term, role in queried.items() if term in variant.bag and term not in indexed}
     theirs = {role for term, role in indexed.items() if term in query.bag and term not in queried}
-    return not (ours & theirs).isdisjoint({"to", "from", "with"})
+    if not (ours & theirs).isdisjoint(_DIRECTED):
+        return 1.0
+    moved = ("to" in ours and "to" in indexed.values()) or ("to" in theirs and "to" in queried.values())
+    return 0.5 if moved else 0.0
 
 
 def _disorder(query: Mapping[str, int], variant: Mapping[str, int]) -> float:

@@ -62,7 +62,7 @@ javascript js
 typescript ts
 postgres postgresql pg
 mongodb mongo
-python py python3
+python py
 documentation docs doc document
 application app
 administrator admin
@@ -694,11 +694,10 @@ able found happen happening loading responding running showing starting work wor
 
 QUANTIFIERS = _meanings("""
 all: all every each entire whole everything
-only: only solely exclusively
+only: only single solely exclusively
 both: both
 first: first
 last: last
-single: single
 exactly: exactly
 many: multiple several many various
 half: half
@@ -737,7 +736,6 @@ unless until vertically while
 """Words that narrow or change what is asked for."""
 
 TIME_WORDS = _meanings("""
-now: now currently presently nowadays
 today: today tonight
 yesterday: yesterday
 tomorrow: tomorrow
@@ -746,6 +744,8 @@ latest: latest newest recent recently
 """Words that tie an answer to the moment of asking."""
 
 ROLES = _meanings("""
+instead: instead rather
+from: out
 to: to into onto towards -> => \u2192
 from: from off
 with: with using via through
@@ -754,7 +754,7 @@ before: before
 after: after
 against: against
 between: between
-""") | dict.fromkeys(_words("in on at of for by about within inside as per under over"), "")
+""") | dict.fromkeys(_words("in on at of than for by about within inside as per under over"), "")
 """What a preposition says of the words behind it; the empty role says too little to compare."""
 
 INFINITIVE_HEADS = _words("""
@@ -770,7 +770,7 @@ a all an any each her his its my our some that the their these this those your
 
 FUNCTION_WORDS = _words("""
 a able about actually after again already also although am am're an and any anyone anything are as at basically be
-because been before being best but by can correctly could currently did do does doing done down e.g. easily else etc
+because been before being best but by can correctly could currently did do does doing down e.g. easily else etc
 even ever everybody everyone exactly for from get-going going gonna good got had has have having he hello help her
 here hey hi his how how's however hows i i'd i'll i'm i've i.e. idea if ill im in inside into is it it's its ive just
 kindly know let let's lets like may me me: might mine must my need needed needs nor of off ok okay on one ones onto or
@@ -782,6 +782,15 @@ ways we well were what what's whats when where where's wheres whether which whil
 will with within without wonder wondering would would'd yet you you're your youre
 """)
 """Words without a weight of their own. Some of them tell something else (a role, a negation, a question)."""
+
+UNDOING = _words("""
+archive avoid ban block bypass cancel close deactivate decline decommission delete deny deprecate detach disable discard
+disconnect downgrade drop exclude expire forbid hide ignore kill leave mute omit pause prevent quit reject remove reset
+restore revert revoke rollback skip stop strip suppress suspend teardown terminate truncate unassign unblock undelete
+undo
+uninstall unlink unlock unmount unprotect unpublish unsubscribe untrack withdraw yank
+""")
+"""Verbs that undo or withhold what other verbs do."""
 
 QUESTIONS = _meanings("""
 how: how hows how's

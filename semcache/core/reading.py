@@ -45,7 +45,15 @@ NUMBERS, QUANTITIES, UNITS, VERSIONS, DATES, QUANTIFIERS, QUALIFIERS, TIMES = ra
 Facts = tuple[frozenset[str], ...]
 _NONE: frozenset[str] = frozenset()
 NO_FACTS: Facts = (_NONE,) * 8
-_SEPARABLE = frozenset({"turn", "turned", "turning", "switch", "switching"})
+_SEPARABLE: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("turn", "turned", "turning", "switch", "switching"), frozenset({"on", "off"})),
+    **dict.fromkeys(("roll", "rolling"), frozenset({"back"})),
+    **dict.fromkeys(("tear", "take", "shut", "shutting"), frozenset({"down"})),
+    **dict.fromkeys(("log", "sign", "logging", "signing"), frozenset({"out"})),
+}
+"""Words that stay one with a later one when others stand between: "roll the database back"."""
+_SWITCHED = {"on": "enable", "off": "disable"}
+"""What these mean at the end of a text: "maintenance mode off"."""
 _GAP = 3
 _NOWHERE: Word = (FUNCTION | ENDS, "", "", "")
 
@@ -131,7 +139,7 @@ class _Reader:
         return self._result()
 
     def _result(self) -> Lexical:
-        if self.capitals and len(self.capitals) * 2 <= len(self.words):
+        if self.capitals and 2 * sum(bits & CAPITAL > 0 for bits, *_ in self.words) <= len(self.words) + 1:
             self.names += self.capitals
         places = {term: place for place, term in enumerate(dict.fromkeys(self.terms))}
         found = self.found
@@ -171,6 +179,8 @@ class _Reader:
         bits, _, _, low = word
         if bits & ROLE:
             self.role = self._role(index, low)
+            if low in _SWITCHED and index and index + 1 == len(self.words) and not self.words[index - 1][0] & FUNCTION:
+                self._take_meaning(index, _SWITCHED[low])
         elif not bits & FUNCTION:
             self._take(index, word)
         elif not bits & INNER:
@@ -206,7 +216,9 @@ class _Reader:
                 self.skip = index + 1 + len(tail)
                 self._take_meaning(index, meaning)
                 return True
-            if low in _SEPARABLE and tail[0] in {self._ahead(index, step)[3] for step in range(2, _GAP + 2)}:
+            if tail[0] in _SEPARABLE.get(low, _NONE) and tail[0] in {
+                self._ahead(index, step)[3] for step in range(2, _GAP + 2)
+            }:
                 self._take_meaning(index, meaning)
                 return True
         return False
@@ -239,6 +251,8 @@ class _Reader:
 
     def _role(self, index: int, low: str) -> str:
         """Return what a preposition says of the words behind it; "to" before a verb says nothing."""
+        if low in {"of", "than"} and self._ahead(index, -1)[3] in {"instead", "rather", "out"}:
+            return self.role
         if low == "to":
             before, after = self._ahead(index, -1), self._ahead(index)
             if before[3] in lexicon.INFINITIVE_HEADS or (after[1] in VERB_TERMS and after[1] not in SET_OF):

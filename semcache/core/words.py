@@ -72,6 +72,7 @@ SET_OF = _set_table()
 PROPER_TERMS = frozenset(term for term, name in SET_OF.items() if name in lexicon.PROPER)
 _VERSIONED_TERMS = frozenset(term for term, name in SET_OF.items() if name in lexicon.VERSIONED)
 VERB_TERMS = frozenset(map(term_of, lexicon.VERBS))
+UNDOING_TERMS = frozenset(map(term_of, lexicon.UNDOING))
 KNOWN_TERMS = frozenset(
     {
         *VERB_TERMS,
@@ -113,25 +114,15 @@ _SAYINGS: tuple[tuple[int, frozenset[str]], ...] = (
 )
 
 
+_ALSO_FUNCTION = ("if", "unless", "until", "while", "during", "except", "besides", "only", "all", "every", "each")
+
+
 def _bits_table() -> dict[str, int]:
     table: dict[str, int] = {}
     for bits, words in _SAYINGS:
         for word in words:
             table[word] = table.get(word, 0) | bits
-    for word in (
-        "if",
-        "unless",
-        "until",
-        "while",
-        "during",
-        "except",
-        "besides",
-        "only",
-        "all",
-        "every",
-        "each",
-        "now",
-    ):
+    for word in _ALSO_FUNCTION:
         table[word] |= FUNCTION
     return table
 
