@@ -467,6 +467,34 @@ def test_a_filter_of_any_size_finds_the_best_of_its_rows(large: tuple[FloatRows,
     assert share >= 0.95
 
 
+def test_rows_that_product_codes_cannot_tell_apart_need_more_candidates(tmp_path: Path) -> None:
+    """Near-twins: all lists do not find them, all lists and more candidates do, and the last effort finds all."""
+    rng = np.random.default_rng(0)
+    rows = unit_rows(np.ones((2000, 32), dtype=np.float32) + 0.3 * rng.standard_normal((2000, 32), dtype=np.float32))
+    index = build_index(rows, kind="ivf", seed=0)
+    exact = exact_neighbours(rows, rows[:100], k=10)[1]
+    n_lists, most = n_lists_for(2000), efforts(index)[-1]
+    shares = {}
+    write_index(index, tmp_path / "i")
+    for effort in (n_lists, 4 * n_lists, most):
+        found = search_built(index, rows[:100], k=10, effort=effort)
+        shares[effort] = np.mean([len(set(one) & set(other)) / 10 for one, other in zip(found, exact, strict=True)])
+        digest = frame_of(tmp_path / "i")[1]
+        mapped_index = MappedIndex(tmp_path / "i", frame_sha256=digest, effort=effort, prefault_pages=False)
+        assert mapped_index.search(rows[:100], 10)[1].tolist() == found.tolist()
+    assert most == n_lists * 16
+    assert shares[n_lists] < shares[4 * n_lists] < shares[most]
+    assert shares[most] >= 0.98
+
+
+def test_searches_for_other_numbers_of_rows_do_not_disturb_each_other(large: tuple[FloatRows, MappedIndex]) -> None:
+    """What one k was prepared for is not used for another."""
+    rows, index = large
+    alone = {k: index.search(rows[:20], k)[1].tolist() for k in (1, 5, 64, 200)}
+    assert {k: index.search(rows[:20], k)[1].tolist() for k in (200, 5, 64, 1)} == alone
+    assert [row[:5] for row in alone[64]] == alone[5]
+
+
 def test_one_thread_or_many_build_the_same_file(tmp_path: Path) -> None:
     """Neither clustering nor encoding depends on who does which part."""
     rows = clustered(5000, 32)
