@@ -135,7 +135,7 @@ def test_an_endpoint_is_a_web_address(url: str) -> None:
 
 
 @pytest.mark.parametrize("values", [{"model": ""}, {"model": "a\nb"}, {"api_key": "a\nb"}, {"api_key": "caf\u00e9"}])
-def test_what_no_header_can_hold_is_refused(values: dict[str, str]) -> None:
+def test_what_no_header_can_hold_is_refused(values: dict[str, Any]) -> None:
     """Before anything is sent."""
     with pytest.raises(ConfigError):
         LlmConfig(**{"base_url": "http://a/v1", "model": "m", **values})
