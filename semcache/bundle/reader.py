@@ -143,7 +143,7 @@ class VersionReader:
         path = self.folder / layout.VALUES_FILE
         if prefault:
             read_ahead(path)
-        self._tables = TableReader(path, layout.TABLES, n_viewed=self.manifest.counts.answers)
+        self._tables = TableReader(path, layout.TABLES, viewed=layout.VALUES_TABLE)
         if self._records_digest() != f"{self._tables.records_sha256}\n".encode("ascii"):
             raise BundleCorruptError(path, f"holds other records than were written ({layout.RECORDS_FILE} differs)")
         dictionary = self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY)
@@ -220,7 +220,7 @@ class VersionReader:
         tables, answer = self._tables, self._entry_answers.item(entry)
         entry_record = tables.need(layout.ENTRIES_TABLE, number_key(entry))
         variant = tables.need(layout.VARIANTS_TABLE, number_key(row))
-        value = tables.view(layout.VALUES_TABLE, number_key(answer), number=answer)
+        value = tables.view(number_key(answer), number=answer)
         try:
             entry_id, metadata = unpack_entry(entry_record)
             _, text = unpack_variant(variant)

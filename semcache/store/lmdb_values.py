@@ -3,13 +3,13 @@
 The only file that knows LMDB. A record is `crc32 (4 bytes, little-endian, of key + payload) | payload`, so that a
 byte that went bad on the disk is an error and never an answer. What the payloads mean is not decided here.
 
-Views of LMDB's own map die with its environment, so none leaves this file: a payload is a view of a second map
-of the same file, which shares its pages and lives for as long as anybody holds the view.
+Views of LMDB's own map die with its environment, so there are none: a payload is a copy, or a view of a second map of
+the same file, which shares its pages and lives for as long as anybody holds the view. Where in the file the records
+of the viewed table are is known from the walk over its pages at open.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import struct
@@ -20,11 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from zlib import crc32
 
 import lmdb
-import numpy as np
 
 from semcache.errors import BundleCorruptError, StorageError
 from semcache.store.lmdb_pages import PageError, check_pages
@@ -35,8 +33,6 @@ _COMMIT_EVERY = 50_000
 _FORK_WAIT_S = 1e-4
 _CRC = struct.Struct("<I")
 _read_crc = _CRC.unpack_from
-
-Record = TypeVar("Record", bytes, memoryview)
 
 
 class TableWriter:
@@ -217,17 +213,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_gate.before_fork, after_in_parent=_gate.in_parent, after_in_child=_forget_in_child)
 
 
-class _Transactions(threading.local):
-    """A thread's read transactions, begun when it first reads. The file never changes, so they serve for good.
-
-    Attributes:
-        get: returns a copy of a record.
-        peek: returns LMDB's own view of one; it dies with the environment.
-    """
+class _Transaction(threading.local):
+    """A thread's read transaction, begun when it first reads. The file never changes, so one serves for good."""
 
     def __init__(self, env: lmdb.Environment) -> None:
         self.get: Callable[[bytes, None, object], bytes | None] = env.begin().get
-        self.peek: Callable[[bytes, None, object], memoryview | None] = env.begin(buffers=True).get
 
 
 class TableReader:
@@ -240,38 +230,37 @@ class TableReader:
         records_sha256: digest of the checksums of all records, which tells one file from another.
     """
 
-    def __init__(self, path: Path, tables: Iterable[str], *, n_viewed: int = 0) -> None:
+    def __init__(self, path: Path, tables: Iterable[str], *, viewed: str = "") -> None:
         """Open a sealed file.
 
         Args:
             path: the file.
             tables: their names.
-            n_viewed: how many records `view` may be asked for.
+            viewed: the table whose records `view` gives; 16 bytes of memory a record.
 
         Raises:
             BundleCorruptError: not a sound LMDB file, or a table is missing.
             StorageError: it cannot be read.
         """
-        self._path = path
+        self._path, self._viewed = path, viewed
         try:
-            self._map = map_file(path)
+            self._view = memoryview(map_file(path))
         except OSError as error:
             raise StorageError.from_os_error(path, error) from error
         except ValueError as error:
             raise BundleCorruptError(path, "is empty") from error
-        self._view = memoryview(self._map)
         try:
-            self.records_sha256 = check_pages(self._view)
+            checked = check_pages(self._view, places_of=viewed)
         except PageError as error:
             raise BundleCorruptError(path, f"LMDB: {error}") from error
+        self.records_sha256 = checked.records_sha256
+        self._starts, self._stops = checked.starts + _CRC.size, checked.stops
         with self._reading():
             key, self._env = _acquire(path)
             weakref.finalize(self, _release, key)
             with _gate:
                 self._dbs = {name: self._env.open_db(name.encode(), create=False) for name in tables}
-                self._local = _Transactions(self._env)
-        self._base = self._find_base()
-        self._starts, self._stops = np.zeros(n_viewed, np.int64), np.zeros(n_viewed, np.int64)
+                self._local = _Transaction(self._env)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -298,7 +287,12 @@ class TableReader:
             raise BundleCorruptError(self._path, f"LMDB: {error}") from error
         finally:
             _gate.running.pop()
-        return None if record is None else self._checked(table, key, record)
+        if record is None:
+            return None
+        payload = record[4:]
+        if len(record) < 4 or crc32(payload, crc32(key)) != _read_crc(record)[0]:
+            raise self._damaged(table, key)
+        return payload
 
     def get_all(self, *wanted: tuple[str, bytes]) -> list[bytes]:
         """Return copies of the payloads of records that must be there, as `need` does."""
@@ -315,44 +309,23 @@ class TableReader:
             raise self._missing(table, key)
         return payload
 
-    def view(self, table: str, key: bytes, *, number: int) -> memoryview:
-        """Return a read-only view of the map for the payload of a record that must be there.
+    def view(self, key: bytes, *, number: int) -> memoryview:
+        """Return a read-only view of the map for the payload of a record of the viewed table that must be there.
 
         Args:
-            table: always the same one for a reader.
             key: of the record.
-            number: of the record, 0 to `n_viewed` - 1. The place in the file is kept under it: asked again, the
-                record costs neither a search nor an address.
+            number: how many keys of the table are below it. Where that is wrong (a table with a gap) the checksum,
+                which covers the key, tells, and the record is searched and copied.
 
         Raises:
             BundleCorruptError: it is missing, or its bytes are not the ones that were written.
         """
-        start = self._starts.item(number)
-        if start:
+        if number < len(self._starts):
+            start = self._starts.item(number)
             payload = self._view[start : self._stops.item(number)]
-            if crc32(payload, crc32(key)) != _read_crc(self._view, start - _CRC.size)[0]:
-                raise self._damaged(table, key)
-            return payload
-        with _gate:
-            found = self._peek(table, key)
-            if self._base is None:
-                return self._checked(table, key, memoryview(bytes(found)))
-            start = _address(found) - self._base
-        stop = start + len(found)
-        payload = self._checked(table, key, self._view[start:stop])
-        self._stops[number] = stop  # before the start: other threads look at that
-        self._starts[number] = start + _CRC.size
-        return payload
-
-    def _peek(self, table: str, key: bytes) -> memoryview:
-        """Return LMDB's own view of a record that must be there."""
-        try:
-            record = self._local.peek(key, None, self._dbs[table])
-        except lmdb.Error as error:
-            raise BundleCorruptError(self._path, f"LMDB: {error}") from error
-        if record is None:
-            raise self._missing(table, key)
-        return record
+            if crc32(payload, crc32(key)) == _read_crc(self._view, start - _CRC.size)[0]:
+                return payload
+        return memoryview(self.need(self._viewed, key))
 
     def _missing(self, table: str, key: bytes) -> BundleCorruptError:
         return BundleCorruptError(self._path, f"{table}: record {key.hex()} is missing")
@@ -366,37 +339,6 @@ class TableReader:
             n: int = txn.stat(self._dbs[table])["entries"]
             return n
 
-    def _checked(self, table: str, key: bytes, record: Record) -> Record:
-        """Return the payload of a record (of the record's own type), after its checksum."""
-        payload = record[4:]
-        if len(record) < 4 or crc32(payload, crc32(key)) != _read_crc(record)[0]:
-            raise self._damaged(table, key)
-        return payload
-
-    def _find_base(self) -> int | None:
-        """Return where LMDB mapped the file; None (values are then copied) where that cannot be told.
-
-        A leaf page starts with its own page number, so the page under any small record gives the base. The
-        answer is held against the file before it is believed.
-        """
-        with self._reading(), _gate, self._env.begin(buffers=True) as txn:
-            cursor = txn.cursor()
-            if not cursor.first():
-                return None
-            record = cursor.value()
-            page_bytes = self._env.stat()["psize"]
-            address = _address(record)
-            page = address - address % page_bytes
-            (number,) = struct.unpack("<Q", ctypes.string_at(page, 8))
-            base = page - number * page_bytes
-            start: int = address - base
-            return base if self._view[start : start + len(record)] == record else None
-
-
-def _address(view: memoryview) -> int:
-    address: int = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
-    return address
-
 
 def records_sha256(path: Path) -> str:
     """Return the digest of the checksums of all records of a sealed file, as 64 hex digits.
@@ -406,7 +348,7 @@ def records_sha256(path: Path) -> str:
         StorageError: it cannot be read.
     """
     try:
-        return check_pages(memoryview(map_file(path)))
+        return check_pages(memoryview(map_file(path))).records_sha256
     except OSError as error:
         raise StorageError.from_os_error(path, error) from error
     except ValueError as error:  # a PageError, or an empty file
