@@ -885,6 +885,13 @@ template: templates
 """)
 """Words that the stemmer would take wrongly, and what it takes them for."""
 
+WELL_SPELT = _words("""
+angel board bother bread casual crate decent diary diner dinner file filed filer files forth hoped hopped latter martial
+mongod noone pair pairs persona planed planned planner priorities produce relied replay revers rotting sacred scarred
+tale tapped taped trial unite united untied window word words
+""")
+"""Words that only look like other words of these tables misspelt."""
+
 NOT_PREFIXED = _words("""
 count cover discount discover dispatch display distanc patch play tanc under union unit universal until
 """)

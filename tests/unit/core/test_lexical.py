@@ -13,6 +13,7 @@ from semcache.core.lexical import (
     token_slot,
 )
 from semcache.core.reading import DATES, NO_FACTS, NUMBERS, QUANTIFIERS, QUANTITIES, TIMES, UNITS, VERSIONS
+from semcache.core.stem import stem
 
 
 def equal_rarity(term: str) -> float:
@@ -364,3 +365,45 @@ def test_any_text_is_read(text: str) -> None:
     read = analyse(text)
     assert isinstance(read, Lexical)
     assert told(text, text) == set()
+
+
+def test_features_are_stable() -> None:
+    """Fitted weights rest on these values: a change of them is a change of every bundle with a verifier."""
+    query, variant = analyse("How do I upgrade Postgres 15 to 16 wihtout downtime?"), analyse("downgrade postgresql 16")
+    found = dict(zip(FEATURES, compare(query, variant, lambda term: 1.0 + token_slot(term, 4)), strict=True))
+    assert {name: round(value, 4) for name, value in found.items() if value} == {
+        "query_unmatched": 0.8182,
+        "variant_unmatched": 0.6,
+        "query_rarest": 4.0,
+        "variant_rarest": 3.0,
+        "soft": 0.2,
+        "verb_changed": 1.0,
+        "version_extra": 1.0,
+        "qualifier_extra": 1.0,
+        "negation": 1.0,
+        "antonym": 1.0,
+        "undoing": 1.0,
+        "length_gap": 0.4,
+        "brevity": 0.25,
+    }
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "spelt"),
+    [
+        ("migrate the db witthout downtime", "migrate the db without downtime"),
+        ("deltee a task", "delete a task"),
+        ("the fisrt row", "the first row"),
+        ("ignroing case", "ignoring case"),
+        ("skip a test permanetly", "skip a test permanently"),
+    ],
+)
+def test_a_misspelt_fact_is_still_a_fact(misspelt: str, spelt: str) -> None:
+    """A typing error in "without" or "first" neither hides a fact nor makes one."""
+    assert told(misspelt, spelt) == set()
+
+
+@pytest.mark.parametrize("word", ["files", "pairs", "window", "crate", "plain", "trial", "produce", "stripe"])
+def test_a_real_word_is_not_corrected(word: str) -> None:
+    """Although a word of the tables is one letter away."""
+    assert set(analyse(word).places) == {stem(word)}
