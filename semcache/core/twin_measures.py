@@ -193,7 +193,7 @@ def version(source: Source) -> Iterator[str]:
     names = "|".join(map(re.escape, sorted(tables.LEGACY, key=len, reverse=True)))
     versioned = [
         *source.sub(rf"\b({names}|version|v)([ -]?v?)(\d+)((?:\.\d+)*)\b(?!\.?\w)", _other_version),
-        *source.sub(r"(?<![\w.-])(\d+)((?:\.\d+){2,})(?![\w.])", lambda found: f"{int(found[1]) + 1}{found[2]}"),
+        *source.sub(r"(?<![\w.-])(\d+)((?:\.\d+){2})(?![\w.])", lambda found: f"{int(found[1]) + 1}{found[2]}"),
     ]
     yield from versioned
     if versioned or re.search(r"\bversion|\d\.\d", source.low):

@@ -31,16 +31,16 @@ min/max uppercase/lowercase upper/lower public/private temporary/permanent local
 above/below left/right horizontal/vertical horizontally/vertically top/bottom leading/trailing beginning/end
 parent/child primary/secondary internal/external incoming/outgoing inbound/outbound input/output source/destination
 client/server frontend/backend readable/unreadable writable/read-only hidden/visible visible/hidden static/dynamic
-synchronous/asynchronous sync/async automatic/manual automatically/manually temporarily/permanently first/last
+synchronous/asynchronous sync/async automatic/manual automatically/manually temporarily/permanently
 older/newer larger/smaller bigger/smaller greater/smaller longer/shorter higher/lower earlier/later
 production/staging staging/production development/production true/false valid/invalid required/optional
 optional/required empty/non-empty unique/duplicate sorted/unsorted absolute/relative relative/absolute
 light/dark dark/light rows/columns row/column columns/rows column/row prefix/suffix suffix/prefix width/height
 same/different nested/flat mutable/immutable online/offline success/failure encrypted/unencrypted
 signed/unsigned compressed/uncompressed recursively/non-recursively positive/negative numerator/denominator
-keys/values key/value head/tail stdin/stdout stdout/stderr existing/new new/existing running/stopped
+keys/values key/value head/tail stdin/stdout stdout/stderr existing/new new/existing
 executable/non-executable strict/lenient shallow/deep foreground/background common/distinct smallest/largest
-lowercase/uppercase newest/oldest latest/oldest last/first after/before trailing/leading private/public remote/local
+lowercase/uppercase newest/oldest latest/oldest after/before trailing/leading private/public remote/local
 bottom/top right/left even/odd maximum/minimum max/min descending/ascending lower/upper smaller/larger newer/older
 """
 
@@ -221,7 +221,7 @@ delete/remove remove/delete repository/repo repo/repository database/db db/datab
 directories/folders folders/directories configuration/config config/configuration environment/env kubernetes/k8s
 documentation/docs docs/documentation application/app app/application parameter/param parameters/params image/picture
 images/pictures picture/image show/display display/show find/locate locate/find verify/check fix/repair repair/fix
-obtain/get retrieve/get error/failure dependency/dep dependencies/deps website/site site/website regex/regexp
+obtain/get retrieve/get dependency/dep dependencies/deps website/site site/website regex/regexp
 repositories/repos databases/dbs applications/apps apps/applications deleting/removing removing/deleting quickly/fast
 create/make begin/start execute/run run/execute running/executing executing/running select/choose choose/select
 pick/choose calculate/compute compute/calculate message/msg messages/msgs button/btn administrator/admin
