@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -215,10 +215,10 @@ class SidecarLog:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             os.ftruncate(self._descriptor, end)
             os.lseek(self._descriptor, end, os.SEEK_SET)
-            if is_new:
-                FileSystem().sync_dir(path.parent)
         except OSError as error:
             raise StorageError.from_os_error(path, error) from error
+        if is_new:
+            _sync_names(FileSystem(), path)
 
     def add(self, records: Iterable[Record]) -> None:
         """Append records, durably.
@@ -271,6 +271,17 @@ def replace_sidecar(fs: FileSystem, path: Path, records: Iterable[Record]) -> No
                 file.write(pack(record))
         fs.sync_file(staged)
         fs.replace(staged, path)
+    except BaseException as error:
+        with suppress(OSError):  # the reason why we are here matters more
+            fs.remove_file(staged)
+        if isinstance(error, OSError):
+            raise StorageError.from_os_error(path, error) from error
+        raise
+    _sync_names(fs, path)
+
+
+def _sync_names(fs: FileSystem, path: Path) -> None:
+    try:
         fs.sync_dir(path.parent)
     except OSError as error:
         raise StorageError.from_os_error(path, error) from error

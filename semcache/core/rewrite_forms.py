@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from semcache.core.lexicon import VERBS
+
 
 def _words(table: str) -> frozenset[str]:
     return frozenset(table.split())
@@ -59,24 +61,10 @@ _DIFFERENCES = (
     ("form:differs", "How is {} different from {}?"),
     ("form:compare", "compare {} and {}"),
 )
-_VERBS = _words("""
-    accept access activate add adjust allow analyse analyze append apply archive ask assign attach avoid back backup
-    block book bring build buy cache calculate call cancel change check choose clean clear clone close collect
-    combine commit compare compile compress compute configure connect convert copy count create crop cut deactivate
-    debug decide decode define delete deploy describe design disable display divide document download drop edit
-    embed enable encode encrypt end enforce escape estimate exclude execute explain export extract fetch filter find
-    fix flatten force format freeze generate get give go handle hide highlight host identify ignore implement import
-    improve include increase index initialize insert install integrate invite iterate join keep kill lay limit link
-    list load locate lock log look loop lower make manage map mark match measure merge migrate mock modify monitor
-    mount move multiply name open order organise organize pad parse pass paste pause pay pick pin place plan plot
-    pop prepare prevent print process profile protect provide publish pull push put query quit raise read rebuild
-    receive record recover reduce refactor register reload remove rename render reorder replace report request
-    reserve reset resize resolve restart restore restrict retrieve retry return reuse reverse review revert rewrite
-    roll rotate round run save scale scan schedule scrape search secure select send separate serve set setup share
-    shorten show shut skip slice sort specify speed split start stop store strip style submit subtract summarise
-    summarize swap switch sync tag test throttle toggle top track train transfer transform translate trim truncate
-    turn type uninstall unlock unpack unset unzip update upgrade upload use validate verify view wait watch withdraw
-    wrap write zip
+_VERBS = VERBS | _words("""
+    analyse bring collect crop go highlight locate look manage match multiply organise organize paste prepare provide
+    rebuild reload reorder reserve resolve restrict retrieve return reuse roll scrape separate speed subtract summarise
+    switch toggle turn unpack unset use
 """)
 _DROPPED = _words("""
     a an the my your our their his her its this these some any i we you me us it is are was be been am do does did

@@ -19,6 +19,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 GOLDEN = DATA / "golden"
 CONFIG = BuildConfig(model="hashing", index="flat", threshold=0.7, margin=0.05)
 PLAIN_ID, ZSTD_ID = "04b8517b18790e57b8e1738f592302e2", "bac83ce60c881faad2e48d742892cbe6"
+MADE_ID = "5b97ec39f55248c709057974c1ec8e17"
 LOGIN = "Write the spec of the login first.\nThen plan it."
 NAIVE = "Na\u00efve caf\u00e9 \u2014 \u65e5\u672c\u8a9e \U0001f600"
 COPY = "cp -a keeps times, owners and links. " * 80
@@ -26,6 +27,14 @@ LONG = " ".join(f"word{i}" for i in range(300))
 DIGESTS = {
     "encoders/7fbf617d842cae750b0a0b9343af8030/encoder.json": "7fbf617d842cae750b0a0b9343af8030"
     "254147a707f29441de6f4d83741c9c1a",
+    "generated/CURRENT": "4c901977d697276a99fcf7ede40079fe69197e7bb69216e3c308befcc080a0e1",
+    f"generated/versions/{MADE_ID}/entries.npy": "6bd44f25f583ed4354658d8a4c2e56ef49ca9864ead0e9b680edcb79ceb83452",
+    f"generated/versions/{MADE_ID}/index.faiss": "cf617a69ed3737126e395c70eb7070f26b7a4e21987052b6c5479cda4bcf172e",
+    f"generated/versions/{MADE_ID}/manifest.json": "5b97ec39f55248c709057974c1ec8e179362743971534722ced1f126fcddb9bb",
+    f"generated/versions/{MADE_ID}/probes.npy": "777405a5d2e0ffc3741e1b43176ab273ea24fdf2314de9d334d4ab6725ba2ea2",
+    f"generated/versions/{MADE_ID}/records.sha256": "ac947a566a106a8322b4cf0d436e7cbeb8a2cfa2227a0f556ee0475378b82812",
+    f"generated/versions/{MADE_ID}/rows.npy": "ec0d9bc2cec14d58329f6f255a9e9ee93daa28130d5da0c99314831acfd7d459",
+    f"generated/versions/{MADE_ID}/values.mdb": "32cfe7e8e0842539641ca3b7e3236ba96c8923f8da1fcf9928d06076527cc1cf",
     "plain/CURRENT": "247af6ce30480381506b2b9fe32d6cc96e22e3e9e72fdf7b3399b3b8df3ae6ce",
     f"plain/versions/{PLAIN_ID}/entries.npy": "e2f893630dba5c2455310ac6cd36a06f058a0c2dd3512dab4373d9375c5faa27",
     f"plain/versions/{PLAIN_ID}/index.faiss": "e701e9b9b3ed70cc0e4dd92ca03c7dff85e71860df37dd1ca63c6052a730489c",
@@ -121,10 +130,35 @@ def test_the_compressed_golden_bundle_answers_every_question_of_its_corpus() -> 
     assert len(entries) == 52
 
 
-@pytest.mark.parametrize("name", ["plain", "zstd"])
+@pytest.mark.parametrize("name", ["plain", "zstd", "generated"])
 def test_check_finds_nothing_wrong_with_the_golden_bundles(name: str) -> None:
     """Today's full check accepts yesterday's bytes."""
     assert check_bundle(name, root=GOLDEN) == []
+
+
+def test_the_golden_bundle_tells_generated_variants() -> None:
+    """Each row says where its text comes from; a generated guard is a guard."""
+    with Cache.open("generated", root=GOLDEN) as cache:
+        found = sorted(cache.search("set up a database with a login page", k=99), key=lambda neighbour: neighbour.row)
+        hit, miss = cache.lookup("Put a sign-in screen into my app!"), cache.lookup("set up the backup of a database")
+    kinds = "query paraphrase llm rule guard query rule query guard"
+    assert " ".join(neighbour.kind for neighbour in found) == kinds
+    assert isinstance(hit, Hit)
+    assert (hit.entry_id, hit.text) == ("login/add", LOGIN)
+    assert isinstance(miss, Miss)
+    assert (miss.reason, miss.nearest and miss.nearest.entry_id) == ("guard", "db/backup")
+
+
+def test_a_build_with_the_same_sidecar_gives_the_golden_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same corpus, same generated variants: same bytes, same id."""
+    if os.sysconf("SC_PAGESIZE") != 4096:
+        pytest.skip("LMDB takes its page size from the machine; the golden bundle has pages of 4,096 bytes")
+    monkeypatch.setattr(pipeline, "__version__", "0.1.0")
+    report = build_bundle([DATA / "golden_generated.jsonl"], name="generated", root=tmp_path, config=CONFIG)
+    assert report.id == MADE_ID
+    assert report.generated == {"guard": 1, "llm": 1, "rule": 2, "stale": 1}
 
 
 def test_a_build_of_the_same_corpus_gives_the_golden_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

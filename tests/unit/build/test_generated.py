@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from semcache.build.sidecar import (
 )
 from semcache.config import AugmentConfig
 from semcache.embed.hashing import HASHING_SPEC, HashingEmbedder
-from semcache.errors import CorpusError
+from semcache.errors import CorpusError, StorageError
 from semcache.store.fsio import FileSystem
 
 ENTRIES: list[dict[str, Any]] = [
@@ -254,6 +255,37 @@ def test_judging_twice_changes_nothing(corpus: Path) -> None:
     before = sidecar_path(corpus).read_bytes()
     augmented(corpus, config=config)
     assert sidecar_path(corpus).read_bytes() == before
+
+
+class BrokenDisk(FileSystem):
+    """Fails at one step."""
+
+    def __init__(self, step: str) -> None:
+        self._step = step
+
+    def sync_file(self, path: Path) -> None:
+        """Fail where asked."""
+        self._fail("sync_file")
+        super().sync_file(path)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Fail where asked."""
+        self._fail("replace")
+        super().replace(source, target)
+
+    def _fail(self, step: str) -> None:
+        if step == self._step:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["sync_file", "replace"])
+def test_a_full_disk_leaves_the_sidecar_that_was_there(corpus: Path, step: str) -> None:
+    """And nothing beside it."""
+    replace_sidecar(FileSystem(), sidecar_path(corpus), [variant("add", "adding some page", "new")])
+    before, files = sidecar_path(corpus).read_bytes(), sorted(corpus.parent.iterdir())
+    with pytest.raises(StorageError, match="No space left"):
+        augment_corpora([corpus], CONFIG, embedder=HashingEmbedder(HASHING_SPEC), fs=BrokenDisk(step))
+    assert (sidecar_path(corpus).read_bytes(), sorted(corpus.parent.iterdir())) == (before, files)
 
 
 def test_a_plan_writes_nothing(corpus: Path) -> None:
