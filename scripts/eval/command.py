@@ -18,14 +18,13 @@ from eval.measured import MAX_STREAM, gptcache, measure, prepare
 from eval.measured_twins import measure_twins
 from eval.setups import SET_UPS, TWIN_SET_UPS, TwinSetUp
 from eval.splits import SetUp
-from eval.tables import tables
+from eval.tables import replaced, tables
 
 ALL: tuple[SetUp | TwinSetUp, ...] = (*SET_UPS, *TWIN_SET_UPS)
 _HERE = Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parents[1]
 _SLOW = ("gptcache", "online")
 _SCRATCH = Path(tempfile.gettempdir()) / "semcache-eval"
-BEGIN, END = "<!-- results: written by scripts/eval/run.py -->", "<!-- end of results -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +131,4 @@ def write_tables(results_dir: Path, docs_path: Path) -> None:
         (found for found in documents if found["set_up"]["name"] in order),
         key=lambda found: order[found["set_up"]["name"]],
     )
-    text = docs_path.read_text("utf-8")
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
-    docs_path.write_text(f"{before}\n\n{tables(documents)}\n\n{after}", encoding="utf-8")
+    docs_path.write_text(replaced(docs_path.read_text("utf-8"), tables(documents)), encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 Document = dict[str, Any]
 NAMES = ("cosine", "margin", "ours")
 NOT_MEASURED = "-"
+BEGIN, END = "<!-- results: written by scripts/eval/run.py -->", "<!-- end of results -->"
 
 
 def tables(documents: Sequence[Document]) -> str:
@@ -31,6 +32,12 @@ def tables(documents: Sequence[Document]) -> str:
         ("Near twins: wishes served by the best threshold at 1 % and 5 % of the traps", twins_at(twins)),
     ]
     return "\n\n".join(f"### {title}\n\n{table}" for title, table in sections if table)
+
+
+def replaced(text: str, new: str) -> str:
+    """Return a document with something new between its markers."""
+    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+    return f"{before}\n\n{new}\n\n{after}"
 
 
 def sizes(documents: Sequence[Document]) -> str:

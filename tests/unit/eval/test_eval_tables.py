@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import eval_path  # noqa: F401
-from eval.tables import tables
+from eval.tables import BEGIN, END, replaced, tables
 from eval.texts import read_items, read_pairs
 
 
@@ -45,6 +45,13 @@ def test_tables_show_medians_over_the_seeds() -> None:
     assert "| some-set | .200 / .000 | .200 / .000 | - |" in text
     assert "| some-set | .250 / - |" in text
     assert "| some-set | 10 | 100 | 30 | .000 | .500 | 3 |" in text
+
+
+def test_only_what_stands_between_the_markers_is_replaced() -> None:
+    """And the same tables again leave the document as it is."""
+    text = replaced(f"# Head\n{BEGIN}\nold\n{END}\ntail\n", "new")
+    assert text == f"# Head\n{BEGIN}\n\nnew\n\n{END}\ntail\n"
+    assert replaced(text, "new") == text
 
 
 def test_sets_are_read_with_what_they_have(tmp_path: Path) -> None:
