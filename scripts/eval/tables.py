@@ -119,22 +119,22 @@ def online(documents: Sequence[Document]) -> str:
 
 def resplits(documents: Sequence[Document]) -> str:
     """Return, a decision and level, the share over the level without and with a proof."""
-    heads = ["set-up"]
+    levels = list(dict.fromkeys(entry["level"] for entry in _of_cosine(documents)))
+    names = [name for name in NAMES if any(name in row["resplits"] for found in documents for row in _seeds(found))]
     rows = []
     for document in documents:
-        seeds = _seeds(document)
         cells = [_name(document)]
-        heads = heads[:1]
-        for name in [name for name in NAMES if name in seeds[0]["resplits"]]:
-            for level in dict.fromkeys(entry["level"] for entry in seeds[0]["resplits"][name]):
-                heads.append(f"{name} {_per_cent(level)}")
-                pair = [
-                    [entry for row in seeds for entry in row["resplits"][name] if _is(entry, level, origin)]
-                    for origin in ("calibration", "proof")
-                ]
-                cells.append(" / ".join(_share(median(entry["exceeded"] for entry in entries)) for entries in pair))
+        for name in names:
+            entries = [entry for row in _seeds(document) for entry in row["resplits"].get(name, ())]
+            for level in levels:
+                pair = ([one for one in entries if _is(one, level, origin)] for origin in ("calibration", "proof"))
+                cells.append(" / ".join(_share(_middle(one["exceeded"] for one in found)) for found in pair))
         rows.append(tuple(cells))
-    return _table(heads, rows)
+    return _table(("set-up", *(f"{name} {_per_cent(level)}" for name in names for level in levels)), rows)
+
+
+def _of_cosine(documents: Sequence[Document]) -> list[dict[str, Any]]:
+    return [entry for found in documents for row in _seeds(found) for entry in row["resplits"].get("cosine", ())]
 
 
 def _is(entry: dict[str, Any], level: float, origin: str) -> bool:
@@ -143,11 +143,11 @@ def _is(entry: dict[str, Any], level: float, origin: str) -> bool:
 
 def near_twins(documents: Sequence[Document]) -> str:
     """Return the shares of traps and wishes that each rule serves."""
-    names = list(documents[0]["figures"]["twins"]["rules"]) if documents else []
+    names = list(dict.fromkeys(name for found in documents for name in found["figures"]["twins"]["rules"]))
     rows = []
     for document in documents:
         found = document["figures"]["twins"]
-        served = [*(found["rules"][name] for name in names), found.get("gptcache", {})]
+        served = [*(found["rules"].get(name, {}) for name in names), found.get("gptcache", {})]
         cells = [f"{_share(one.get('traps_served'))} / {_share(one.get('wishes_served'))}" for one in served]
         rows.append((_name(document), f"{found['n_traps']:,}", f"{found['n_wishes']:,}", *cells))
     return _table(("set", "traps", "wishes", *names, "GPTCache"), rows)
