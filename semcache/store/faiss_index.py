@@ -4,9 +4,9 @@ All indexes hold unit rows as float16 under inner product, so a score is a cosin
 searched: FAISS ends the process when one is added to or removed from.
 
 Kind ivf searches twice: a third of the rows by 4-bit product codes (FAISS's fast scan, which stays in registers),
-then the best 128 of them (or 2 k) by their float16 rows. Over 100,000 rows of 384 that takes 0.2 ms, and 0.4 ms when
-the encoder has just emptied the processor's caches; scanning the float16 rows of as many lists takes 1.0 and 1.3 ms.
-FAISS reads product codes and labels into memory of the process (5.6 MB of 100,000 rows); the float16 rows are mapped.
+then the best 128 of them (or 2 k) by their float16 rows. Over 100,000 rows of 384 that takes 0.2 ms, and 0.5 ms when
+the encoder has just emptied the processor's caches; scanning float16 rows with the same recall takes 1.0 and 1.3 ms.
+FAISS reads product codes and labels into memory of the process (6 MB for 100,000 rows); the float16 rows are mapped.
 
 A file is what FAISS writes, then its crc32 (4 bytes, little-endian). One flipped bit of a code moves a score and
 can turn a guard's miss into somebody else's answer, so the codes are checked once, before the first search (28 ms
