@@ -6,8 +6,8 @@ Needs the data folder (`--data`, default ../shared/data) and an exported encoder
     python scripts/eval/augmentation.py --table augmentation.jsonl
 
 Of each entry some phrasings are known, some are kept back as the source "written", the rest are queries. A quarter of
-the entries is taken out whole (but in clinc150, which has queries out of scope): theirs must miss. A threshold is
-chosen on one half of the queries and used on the other, then the other way round.
+the entries is taken out whole (but in clinc150, which has queries out of scope, and where a set says so): theirs must
+miss. A threshold is chosen on one half of the queries and used on the other, then the other way round.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ from semcache.embed.base import Embedder
 from semcache.embed.registry import load_embedder
 
 Floats = npt.NDArray[np.float32]
-SETS = (("banking77", 1), ("banking77", 5), ("clinc150", 1), ("clinc150", 5), ("stackfaq", 1), ("speckit", 1))
-N_WRITTEN = {"banking77": 16, "clinc150": 16, "stackfaq": 4, "speckit": 4}
+SETS = (
+    *(("banking77", 1), ("banking77", 5), ("clinc150", 1), ("clinc150", 5)),
+    *(("stackfaq", 1), ("speckit", 1), ("speckit, all present", 1)),
+)
+N_WRITTEN = {"banking77": 16, "clinc150": 16, "stackfaq": 4, "speckit": 4, "speckit, all present": 4}
 COUNTS = (0, 1, 2, 4, 8, 16)
 ERRORS = (0.01, 0.02, 0.05)
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -107,7 +110,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("augmentation.jsonl"))
     parser.add_argument("--table", type=Path, help="print the table of a file that was measured")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--sets", help="only these, comma-separated")
+    parser.add_argument("--set", help="only this one")
+    parser.add_argument("--source", help="only this one")
     arguments = parser.parse_args()
     if arguments.table:
         print_table([json.loads(line) for line in arguments.table.read_text("utf-8").splitlines()])
@@ -115,19 +119,19 @@ def main() -> None:
     vectors = Vectors(load_embedder(arguments.encoder, n_threads=1), arguments.precomputed)
     with arguments.out.open("a", encoding="utf-8") as out:
         for name, n_known in SETS:
-            if arguments.sets and name not in arguments.sets.split(","):
+            if arguments.set and name != arguments.set:
                 continue
-            path = arguments.corpus if name == "speckit" else arguments.data / name
+            path = arguments.corpus if name.startswith("speckit") else arguments.data / name
             for seed in range(arguments.seeds):
                 split = split_of(name, path, n_known=n_known, seed=seed)
-                for record in measure(split, vectors, seed=seed):
+                for record in measure(split, vectors, seed=seed, only=arguments.source):
                     out.write(json.dumps({"set": name, "known": n_known, "seed": seed, **record}) + "\n")
                 out.flush()
 
 
 def groups_of(name: str, path: Path) -> tuple[list[list[str]], list[str], list[list[str]]]:
     """Return the texts of each entry (its canonical one first), texts out of scope, and the entries' rejects."""
-    if name == "speckit":
+    if name.startswith("speckit"):
         entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         return [[e["query"], *e["paraphrases"]] for e in entries], [], [e.get("rejects", []) for e in entries]
     groups: dict[str, list[str]] = defaultdict(list)
@@ -145,8 +149,9 @@ def split_of(name: str, path: Path, *, n_known: int, seed: int) -> Split:
     """Divide a set; the canonical text of an FAQ or a corpus entry is always known."""
     rng = np.random.default_rng(seed)
     groups, outside, rejects = groups_of(name, path)
-    has_canonical = name in {"stackfaq", "speckit"}
-    absent = set() if outside else set(rng.permutation(len(groups))[: len(groups) // 4].tolist())
+    has_canonical = name == "stackfaq" or name.startswith("speckit")
+    are_all_present = bool(outside) or name.endswith("present")
+    absent = set() if are_all_present else set(rng.permutation(len(groups))[: len(groups) // 4].tolist())
     taken = {normalise(text) for texts in groups for text in texts}
     split = Split([], [], [], [], np.zeros(0, np.int64))
     queries = [(text, -1) for text in outside]
@@ -170,7 +175,7 @@ def split_of(name: str, path: Path, *, n_known: int, seed: int) -> Split:
 
 
 def measure(
-    split: Split, vectors: Vectors, *, seed: int, decisions: dict[str, Scorer] = DECISIONS
+    split: Split, vectors: Vectors, *, seed: int, only: str | None = None, decisions: dict[str, Scorer] = DECISIONS
 ) -> Iterator[dict[str, object]]:
     """Yield coverage and error for each source, filter, number of variants, decision and allowed error."""
     texts = [text for known in split.known for text in known]
@@ -183,6 +188,8 @@ def measure(
     about: dict[str, object] = {"source": "none", "filter": "none", "n": 0, "rows": len(texts)}
     yield from outcomes(base, split.wanted, decisions, about)
     for source, candidates in candidates_of(split, known, owners, seed=seed):
+        if only not in {None, source}:
+            continue
         rows = vectors([text for texts_of in candidates for text in texts_of])
         of = np.array([i for i, texts_of in enumerate(candidates) for _ in texts_of], np.int64)
         scores = queries @ rows.T
