@@ -54,7 +54,9 @@ def build(
             help="Generated variants: none, those kept beside the corpus, or also by rule. [default: sidecar]"
         ),
     ] = None,
-    n_rules: Annotated[int | None, typer.Option("--rules", help="By rule, most an entry. [default: 4]")] = None,
+    n_rules: Annotated[
+        int | None, typer.Option("--rules-per-entry", help="With --augment rules, at most. [default: 4]")
+    ] = None,
     n_workers: Annotated[int | None, typer.Option("--workers", help="Embedding threads. [default: one a core]")] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Compress values: smaller, not zero-copy.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
