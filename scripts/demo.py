@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semcache import Cache
+from semcache.core.manifest import DecisionInfo
 
 ROOT = Path(__file__).resolve().parent.parent / "indexes"
 QUESTIONS = {
@@ -12,8 +13,9 @@ QUESTIONS = {
         "how do i add login?",
         "whats the way to put login into my app",
         "how do i remove login from my app",
-        "get pytest going in my repo",
         "undo my last database migration please",
+        "get pytest going in my repo",
+        "turn off the second factor for an account",
         "what is the capital of france",
     ),
     "global": (
@@ -29,19 +31,29 @@ def main() -> None:
     """Look the questions up and print each result with its reason."""
     for name, questions in QUESTIONS.items():
         with Cache.open(name, root=ROOT) as cache:
-            counts = cache.info.manifest.counts
-            print(f"\n{name}: {counts.entries:,} entries, {counts.rows:,} rows\n")
+            counts, decision = cache.info.manifest.counts, cache.info.manifest.decision
+            print(f"\n{name}: {counts.entries:,} entries, {counts.rows:,} rows; {_promise(decision)}\n")
             for question in questions:
                 _show(cache, question)
     print("Ask your own:  .venv/bin/semcache lookup speckit 'how do i write a spec for a bug fix'")
-    print("See why:       .venv/bin/semcache explain speckit 'undo my last database migration please'")
+    print("See why:       .venv/bin/semcache explain speckit 'turn off the second factor for an account'")
+
+
+def _promise(decision: DecisionInfo) -> str:
+    """Say what the bundle promises, and on whose queries that rests."""
+    level = next(level for level in decision.levels if level.max_error == decision.max_error)
+    if level.threshold is None:
+        return "no error is certified, so only the very same text hits"
+    source = {"generic": "public sets", "written": "its own phrasings, left out in turn", "traffic": "real queries"}
+    on = source[decision.calibration.source]
+    return f"at most {100 * level.max_error:g} % of hits wrong, certified on queries of {on}"
 
 
 def _show(cache: Cache, question: str) -> None:
     print(f"  > {question}")
     result = cache.lookup(question)
     if result.hit:
-        how = result.kind if result.threshold is None else f"{result.kind}, score {result.score:.3f}"
+        how = result.kind if result.threshold is None else f"{result.kind}, confidence {result.confidence:.3f}"
         print(f"    HIT   {result.entry_id} ({how})")
         lines = result.text.splitlines()
         for line in lines[:_SHOWN_LINES]:

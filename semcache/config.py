@@ -14,6 +14,8 @@ from semcache.errors import ConfigError
 IndexChoice = Literal["auto", "flat", "ivf", "hnsw"]
 AugmentChoice = Literal["none", "sidecar", "rules"]
 
+LEVELS = (0.005, 0.01, 0.02, 0.05, 0.10)
+"""The errors that a bundle is certified for."""
 DEFAULT_ROOT = "indexes"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 
@@ -42,8 +44,10 @@ class BuildConfig:
             (for tests: no meaning, only shared letters).
         index: "flat" is exact; "ivf" and "hnsw" are approximate and gated by recall; "auto" chooses by size.
         seed: of every random choice (k-means, samples). 0 to 2**31 - 1.
-        threshold: least score of a semantic hit. 0 to 1.
-        margin: least distance in score between a hit and the best different answer. 0 to 1.
+        max_error: the error promised to callers who name none: 0.005, 0.01, 0.02, 0.05 or 0.1. Where it cannot be
+            certified, the next larger one that can.
+        outside_share: of queries without a right answer among those that certify. 0 to 0.9.
+        adapter: learn one where it raises held-out coverage.
         n_neighbours: rows that are looked at for a decision. 2 to 1024.
         min_recall_at_1, min_recall_at_10: the build fails below these. 0 to 1.
         compress: store values zstd-compressed with a trained dictionary (smaller; no longer zero-copy).
@@ -59,8 +63,9 @@ class BuildConfig:
     model: str = DEFAULT_MODEL
     index: IndexChoice = "auto"
     seed: int = 0
-    threshold: float = 0.80
-    margin: float = 0.10
+    max_error: float = 0.02
+    outside_share: float = 0.4
+    adapter: bool = True
     n_neighbours: int = 64
     min_recall_at_1: float = 0.99
     min_recall_at_10: float = 0.98
@@ -79,8 +84,10 @@ class BuildConfig:
             raise ConfigError(msg)
         _check_range("n_rules", self.n_rules, 0, 64)
         _check_range("seed", self.seed, 0, 2**31 - 1)
-        _check_range("threshold", self.threshold, 0.0, 1.0)
-        _check_range("margin", self.margin, 0.0, 1.0)
+        if self.max_error not in LEVELS:
+            msg = f"max_error: found {self.max_error}, allowed {', '.join(map(str, LEVELS))}"
+            raise ConfigError(msg)
+        _check_range("outside_share", self.outside_share, 0.0, 0.9)
         _check_range("n_neighbours", self.n_neighbours, 2, 1024)
         _check_range("min_recall_at_1", self.min_recall_at_1, 0.0, 1.0)
         _check_range("min_recall_at_10", self.min_recall_at_10, 0.0, 1.0)

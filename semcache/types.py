@@ -34,9 +34,7 @@ class Reason(StrEnum):
     GUARD = "guard"
     """The nearest text is a guard: known to be close, known not to have this answer."""
     BELOW_THRESHOLD = "below_threshold"
-    """The best score is under the threshold."""
-    BELOW_MARGIN = "below_margin"
-    """The best score is too close to that of a different answer."""
+    """The confidence is under what the accepted error takes."""
     EXPIRED = "expired"
     """The nearest entry's valid_until has passed."""
     UNCERTIFIED = "uncertified"
@@ -87,8 +85,8 @@ class Hit:
         value_type: "text" (UTF-8) or "json".
         kind: exact or semantic.
         score: cosine similarity to the matched variant, -1 to 1; 1.0 for an exact hit.
-        confidence: probability that serving this entry is right, 0 to 1; None where the bundle has no verifier.
-        threshold: what the score had to reach; None for an exact hit.
+        confidence: probability that serving this entry is right, 0 to 1; 1 for an exact hit.
+        threshold: what the confidence had to reach; None for an exact hit.
         variant: the indexed text that matched.
         namespace: the entry's namespace.
         bundle_id: the version that answered.
@@ -100,7 +98,7 @@ class Hit:
     value_type: Literal["text", "json"]
     kind: Kind
     score: float
-    confidence: float | None
+    confidence: float
     threshold: float | None
     variant: str
     namespace: str
@@ -156,6 +154,30 @@ Result = Hit | Miss
 
 
 @dataclass(frozen=True, slots=True)
+class Assessment:
+    """The answer that a text would get were the threshold low enough, and how sure the bundle is of it.
+
+    Attributes:
+        text: what was asked.
+        kind: exact or semantic; None where nothing may be served.
+        entry_id, variant: the candidate; where nothing may be served, what was nearest to it, if anything.
+        confidence: probability that serving is right, 0 to 1; None where nothing may be served.
+        score: cosine similarity to the variant; None where nothing was searched.
+        features: what the confidence was made of, by name; empty for an exact hit.
+        reason: why nothing may be served, whatever the threshold; None for a candidate.
+    """
+
+    text: str
+    kind: Kind | None
+    entry_id: str | None
+    variant: str | None
+    confidence: float | None
+    score: float | None
+    features: dict[str, float]
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Everything that a lookup looked at.
 
@@ -164,9 +186,13 @@ class Explanation:
         n_tokens: length for the encoder; None where the text was not tokenised.
         max_tokens: the encoder's window.
         neighbours: the nearest rows, best first.
-        margin: best score minus that of the best different answer; None where there is no neighbour.
-        rival: position of that different answer in `neighbours`; None where it is not among them.
-        threshold, min_margin: what the bundle asks for.
+        candidate: position in `neighbours` of the row whose answer was considered; None where it is not among them.
+        rival: position of the best different answer; None where it is not among them.
+        features: what the confidence was made of, by name; empty where nothing was found.
+        confidence: probability that serving the candidate is right, 0 to 1; None where nothing was found.
+        max_error: the error that was accepted.
+        threshold: the confidence certified for it; None where none is.
+        n_hits, n_wrong: the calibration hits at that threshold, and how many of them were wrong.
         result: what lookup returns for this text.
         changes: what would have to change for a hit, one sentence each; empty for a hit.
     """
@@ -176,10 +202,14 @@ class Explanation:
     n_tokens: int | None
     max_tokens: int
     neighbours: tuple[Neighbour, ...]
-    margin: float | None
+    candidate: int | None
     rival: int | None
-    threshold: float
-    min_margin: float
+    features: dict[str, float]
+    confidence: float | None
+    max_error: float
+    threshold: float | None
+    n_hits: int
+    n_wrong: int
     result: Result
     changes: tuple[str, ...]
 

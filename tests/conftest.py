@@ -8,10 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import deciding
 import pytest
 from shared import ENTRIES, HASHING, REPOSITORY, write_corpus
 
 from semcache import BuildConfig, BuildReport, build_bundle
+
+deciding.install()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from semcache import BuildConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-HASHING = BuildConfig(model="hashing", threshold=0.7, margin=0.05)
+HASHING = BuildConfig(model="hashing", max_error=0.1)
 ENTRIES: list[dict[str, Any]] = [
     {
         "id": "login/add",

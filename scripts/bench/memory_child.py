@@ -39,7 +39,8 @@ def main(root: str, name: str, corpus_path: str, n_lookups: int) -> None:
     version, rng = cache._current(), np.random.default_rng(0)
     for _ in range(n_lookups):
         query = rng.standard_normal((1, version.reader.index.dim)).astype(np.float32)
-        version.serve_semantic(version.retrieve(query / np.linalg.norm(query), namespace=None)[0], now=0.0)
+        found = version.retrieve(query / np.linalg.norm(query), namespace=None)[0]
+        version.serve_semantic(version.judge("a text that nobody typed", found), max_error=None, now=0.0)
     tell()
     for i in range(_N_SEMANTIC):
         cache.lookup(f"how do I list the {i} largest files below a folder that nobody named before")

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from measure import Report, Target, summary, summary_of_rounds, take_turns, take_turns_each
+from measure import Report, Target, summary, summary_of_rounds, take_turns, take_turns_each, timed
 from scratch import SPECKIT, Scratch
 
-from semcache import Cache
-from semcache.lookup.version import Version
+from semcache import Cache, Result
+from semcache.core.lexical import analyse
+from semcache.core.vectors import FloatRows
+from semcache.lookup.version import Neighbours, Version
 
 _N_VECTORS = 2000
 _N_ROUNDS = 5
@@ -34,6 +36,7 @@ def run(scratch: Scratch) -> Report:
             report.figures[label] = {
                 "index": f"{manifest.index.kind}, effort {manifest.index.effort}, k {n_neighbours}",
                 **_without_encoder(cache, texts),
+                **_decisions(cache, texts),
                 **_with_encoder(cache, texts[:_N_EMBEDDED]),
             }
         found = report.figures[label]
@@ -42,29 +45,32 @@ def run(scratch: Scratch) -> Report:
         report.targets.append(Target(what, served, 0.7, "ms"))
         what = f"whole semantic lookup / encoder alone, {n_rows:,} rows"
         report.targets.append(Target(what, found["ratio_lookup_to_encoder"], 1.10, "x"))
+        what = f"the decision (features, verifier, certificate), {n_rows:,} rows, p50"
+        report.targets.append(Target(what, found["decision"]["p50"], 60.0, "us"))
     return report
 
 
 def _without_encoder(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
     """Time the search alone, the search with its decision, and all up to the Hit or Miss."""
     version, now = cache._current(), time.time()
-    vectors = cache.embed(texts)
-    queries = [np.ascontiguousarray(vectors[i : i + 1]) for i in range(len(texts)) if vectors[i].any()]
+    queries = _queries(cache, texts)
     index, k = version.reader.index, version.reader.manifest.decision.n_neighbours
 
-    def serve(query: Any) -> object:
-        return version.serve_semantic(version.retrieve(query, namespace=None)[0], now=now)
+    def serve(query: Any) -> Result:
+        text, vector = query
+        judged = version.judge(text, version.retrieve(vector, namespace=None)[0])
+        return version.serve_semantic(judged, max_error=None, now=now)
 
     rounds = take_turns(
         {
             "retrieve_and_serve": serve,
-            "retrieve": lambda query: version.retrieve(query, namespace=None),
-            "index_search": lambda query: index.search(query, k),
+            "retrieve": lambda query: version.retrieve(query[1], namespace=None),
+            "index_search": lambda query: index.search(query[1], k),
         },
         queries,
         n_rounds=_N_ROUNDS,
     )
-    is_hit = [bool(version.serve_semantic(version.retrieve(q, namespace=None)[0], now=now).hit) for q in queries]
+    is_hit = [serve(query).hit for query in queries]
     split = {
         f"retrieve_and_serve_{kind}": [
             [seconds for seconds, hit in zip(samples, is_hit, strict=True) if hit is wanted]
@@ -75,6 +81,43 @@ def _without_encoder(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
     }
     figures: dict[str, Any] = {name: summary_of_rounds(samples, "ms") for name, samples in (rounds | split).items()}
     return {**figures, "share_of_hits": statistics.mean(is_hit)}
+
+
+def _queries(cache: Cache, texts: Sequence[str]) -> list[tuple[str, FloatRows]]:
+    """Return texts with their (1, dim) vectors, without those that have none."""
+    vectors = cache.embed(texts)
+    return [(text, np.ascontiguousarray(vectors[i : i + 1])) for i, text in enumerate(texts) if vectors[i].any()]
+
+
+def _decisions(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
+    """Time the decision alone: features, verifier and certificate of neighbours that were found before.
+
+    No text is judged twice where its own reading could have been kept. "cold" reads each matched variant anew, as
+    for one that no lookup met before; "warm" has all of them read, as after some time; what users see is between.
+    Half of the texts warm the interpreter up; garbage is collected before, not within.
+    """
+    version, queries = cache._current(), _queries(cache, texts)
+    found = [(text, version.retrieve(vector, namespace=None)[0]) for text, vector in queries]
+    threshold = version.level_for(None).threshold
+
+    def decide(query: tuple[str, Neighbours]) -> object:
+        return version.reason(version.judge(*query), threshold)
+
+    def decide_cold(query: tuple[str, Neighbours]) -> object:
+        version._readings.clear()
+        return decide(query)
+
+    warm_up, measured = found[::2], found[1::2]
+    timed(decide, warm_up)
+    cold = timed(decide_cold, measured)
+    timed(decide, measured)
+    warm = timed(decide, measured)
+    read = timed(lambda query: analyse(query[0]), measured)
+    return {
+        "decision": summary(cold, "us"),
+        "decision_variants_read_before": summary(warm, "us"),
+        "of_it_reading_the_query": summary(read, "us"),
+    }
 
 
 def _with_encoder(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
@@ -100,7 +143,7 @@ def _with_encoder(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
 
 def _stages(version: Version, texts: Sequence[str]) -> dict[str, list[float]]:
     """Time the steps of a lookup as they follow each other: the encoder has just swept the CPU's caches."""
-    stages: dict[str, list[float]] = {"exact": [], "embed": [], "retrieve": [], "serve": []}
+    stages: dict[str, list[float]] = {"exact": [], "embed": [], "retrieve": [], "judge": [], "serve": []}
     embedder, now = version.embedder(), time.perf_counter
     for text in texts:
         began = now()
@@ -110,8 +153,10 @@ def _stages(version: Version, texts: Sequence[str]) -> dict[str, list[float]]:
         embedded = now()
         retrieved = version.retrieve(vector, namespace=None)[0]
         found = now()
-        version.serve_semantic(retrieved, now=time.time())
-        steps = (looked - began, embedded - looked, found - embedded, now() - found)
+        judged = version.judge(text, retrieved)
+        decided = now()
+        version.serve_semantic(judged, max_error=None, now=time.time())
+        steps = (looked - began, embedded - looked, found - embedded, decided - found, now() - decided)
         for samples, seconds in zip(stages.values(), steps, strict=True):
             samples.append(seconds)
     return stages

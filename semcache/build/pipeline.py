@@ -13,10 +13,15 @@ import orjson
 from semcache import __version__
 from semcache.build.embed_pool import EmbedPool
 from semcache.build.encoders import ensure_encoder
+from semcache.build.fit import Fitted, fit_decision
+from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
 from semcache.build.indexing import BuiltIndex, build_measured
+from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, read_again, scan_corpora
+from semcache.bundle.decision import save_decision
 from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
+from semcache.bundle.staged import StagedRows
 from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
 from semcache.config import DEFAULT_ROOT, BuildConfig
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
@@ -108,6 +113,7 @@ class _Build:
     fs: FileSystem
     seconds: dict[str, float] = field(default_factory=dict)
     generated: Generated | None = None
+    words: Words = field(default_factory=Words)
 
     def run(self, name: str) -> BuildReport:
         with self._stage("scan"):
@@ -123,12 +129,16 @@ class _Build:
                     self._claim(self.generated, scan, embedder)
             with self._stage("embed"):
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
-            with self._stage("index"):
-                index = self._index(staging, vectors)
+            with self._stage("fit"):
+                fitted = self._fit(staging, vectors, embedder)
                 del vectors
+            with self._stage("index"):
+                index = self._index(staging, fitted.vectors)
             with self._stage("publish"):
                 encoder = _encoder_info(embedder, read_spec(encoder_folder).name)
-                manifest = self._manifest(staging, scan, encoder, index, counts)
+                manifest = self._manifest(
+                    staging, scan, encoder=encoder, built=index, counts=counts, decision=fitted.info
+                )
                 identity, is_new = staging.publish(manifest)
         folder = self.root / name / VERSIONS_DIR / identity
         generated = {} if self.generated is None else dict(sorted(self.generated.counts.items()))
@@ -157,6 +167,7 @@ class _Build:
         dictionary = train_dictionary(scan.answer_samples) if self.config.compress else b""
         codec = ValueCodec(dictionary) if self.config.compress else None
         writer = VersionWriter(staging.folder, codec=codec, dictionary=dictionary)
+        self.words = Words()
         n_rows, done = scan.n_variants + scan.n_guards, 0
 
         def on_rows(n: int) -> None:
@@ -204,7 +215,17 @@ class _Build:
             more = () if self.generated is None else self.generated.of(entry, number)
             for kind, text, key in _indexed_texts(entry, number, scan, more):
                 writer.add_variant(number, kind, text, key)
+                self.words.add(text)
                 yield text
+
+    def _fit(self, staging: Staging, vectors: FloatRows, embedder: Embedder) -> Fitted:
+        self.progress("fit", 0, 0)
+        rarity, words = self.words.finish()
+        with StagedRows(staging.folder) as staged:
+            rows = Rows(staged.texts, staged.entries, staged.answers, vectors, rarity, words)
+            fitted = fit_decision(rows, config=self.config, embed=embedder.embed)
+        save_decision(staging.folder, fitted.arrays, dim=embedder.dim)
+        return fitted
 
     def _index(self, staging: Staging, vectors: FloatRows) -> BuiltIndex:
         built = build_measured(vectors, self.config)
@@ -213,7 +234,14 @@ class _Build:
         return built
 
     def _manifest(
-        self, staging: Staging, scan: CorpusScan, encoder: EncoderInfo, built: BuiltIndex, counts: Counts
+        self,
+        staging: Staging,
+        scan: CorpusScan,
+        *,
+        encoder: EncoderInfo,
+        built: BuiltIndex,
+        counts: Counts,
+        decision: DecisionInfo,
     ) -> Manifest:
         frame, frame_sha256 = frame_of(staging.folder / INDEX_FILE)
         return Manifest(
@@ -235,12 +263,7 @@ class _Build:
                 recall_at_10=built.recall_at_10,
                 recall_queries=built.n_queries,
             ),
-            decision=DecisionInfo(
-                rule="threshold-margin",
-                threshold=self.config.threshold,
-                margin=self.config.margin,
-                n_neighbours=self.config.n_neighbours,
-            ),
+            decision=decision,
             files=version_files(staging.folder),
         )
 

@@ -15,7 +15,7 @@ from semcache.bundle.reader import VersionReader, check_file, read_manifest
 from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.manifest import Manifest
 from semcache.core.text import exact_key, normalise
-from semcache.core.vectors import cosines
+from semcache.core.vectors import adapt, cosines
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec, verify_digest
 from semcache.embed.registry import load_embedder
@@ -151,7 +151,7 @@ def _check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
     sample = np.linspace(0, len(reader.rows) - 1, min(_SELF_QUERIES, len(reader.rows)), dtype=np.int64)
     texts = [reader.neighbour(int(row), 1.0).variant for row in sample]
     vectors = embedder.embed(texts)
-    scores, _ = reader.index.search(vectors, 1)
+    scores, _ = reader.index.search(adapt(vectors, reader.decision.adapter), 1)
     for text, vector, score in zip(texts, vectors, scores[:, 0], strict=True):
         if vector.any() and not score >= encoder.probe_min_cosine:
             problems.append(f"{folder / layout.INDEX_FILE}: {text[:60]!r} does not find itself (score {score:.4f})")

@@ -22,7 +22,22 @@ ENTRIES_FILE = "entries.npy"
 PROBES_FILE = "probes.npy"
 RECORDS_FILE = "records.sha256"
 """Digest of the checksums of all records: ties values.mdb, which is not read at open, to its version."""
-VERSION_FILES = (INDEX_FILE, VALUES_FILE, ROWS_FILE, ENTRIES_FILE, PROBES_FILE, RECORDS_FILE)
+ADAPTER_FILE = "adapter.npy"
+ROW_FACTS_FILE = "row_facts.npy"
+ANSWER_FACTS_FILE = "answer_facts.npy"
+WORDS_FILE = "words.npy"
+RARITY_FILE = "rarity.npy"
+TREES_FILE = "trees.npy"
+DECISION_FILES = (
+    ADAPTER_FILE,
+    ROW_FACTS_FILE,
+    ANSWER_FACTS_FILE,
+    WORDS_FILE,
+    RARITY_FILE,
+    TREES_FILE,
+)
+"""What the decision needs beside the manifest."""
+VERSION_FILES = (INDEX_FILE, VALUES_FILE, ROWS_FILE, ENTRIES_FILE, PROBES_FILE, RECORDS_FILE, *DECISION_FILES)
 """Every file of a version but manifest.json, which lists them."""
 
 KEYS_TABLE = "keys"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.arrays import load_array
+from semcache.bundle.decision import DecisionArrays, load_decision
 from semcache.bundle.locate import BundleLocation, read_small
 from semcache.bundle.records import RecordError, number_key, unpack_entry, unpack_rows, unpack_value, unpack_variant
 from semcache.bundle.writer import file_info
@@ -24,7 +25,18 @@ from semcache.store.lmdb_values import TableReader
 from semcache.store.mapping import read_ahead
 from semcache.types import Neighbour, VariantKind
 
-_ALWAYS_DIGESTED = (layout.ROWS_FILE, layout.ENTRIES_FILE, layout.PROBES_FILE, layout.RECORDS_FILE)
+_ALWAYS_DIGESTED = (
+    layout.ROWS_FILE,
+    layout.ENTRIES_FILE,
+    layout.PROBES_FILE,
+    layout.RECORDS_FILE,
+    layout.ADAPTER_FILE,
+    layout.ROW_FACTS_FILE,
+    layout.ANSWER_FACTS_FILE,
+    layout.WORDS_FILE,
+    layout.RARITY_FILE,
+    layout.TREES_FILE,
+)
 _MANIFEST_BYTES_LIMIT = 16 << 20
 _DIGEST_BYTES_LIMIT = 256
 
@@ -90,6 +102,7 @@ class VersionReader:
         index: the vectors.
         rows: (n_rows,) int32, the entry of each row; ~entry for a guard.
         probes: (n, dim) float32, what the encoder must give for the manifest's probe texts.
+        decision: what the decision rests on.
     """
 
     def __init__(self, location: BundleLocation, version: str, config: OpenConfig) -> None:
@@ -131,6 +144,7 @@ class VersionReader:
         self._within(layout.ROWS_FILE, self.rows, -counts.entries, counts.entries)
         self._within(layout.ENTRIES_FILE, self._entry_namespaces, 0, len(self.manifest.namespaces))
         self._within(layout.ENTRIES_FILE, self._entry_answers, 0, counts.answers)
+        self.decision: DecisionArrays = load_decision(self.folder, self.manifest.decision, counts, dim=dim)
 
     def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         return load_array(self.folder / name, dtype=dtype, shape=shape)
@@ -174,9 +188,11 @@ class VersionReader:
         """Return the entry behind each value of `rows`, whether variant or guard."""
         return np.where(rows_entry < 0, ~rows_entry, rows_entry)
 
-    def answers(self, rows_entry: npt.NDArray[np.int32], *, guard: int) -> npt.NDArray[np.int32]:
-        """Return the answer number behind each value of `rows`; `guard` where there is none."""
-        answers: npt.NDArray[np.int32] = np.where(rows_entry < 0, guard, self._entry_answers[self.owners(rows_entry)])
+    def answers(self, rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Return the answer number behind each value of `rows`; of a guard, which has none, the value itself."""
+        answers: npt.NDArray[np.int32] = np.where(
+            rows_entry < 0, rows_entry, self._entry_answers[self.owners(rows_entry)]
+        )
         return answers
 
     def answer_of(self, entry: int) -> int:
@@ -230,6 +246,13 @@ class VersionReader:
         except (RecordError, CodecError, UnicodeDecodeError) as error:
             raise self._corrupt(error) from error
         return entry_id, metadata, text, content, value_type
+
+    def text_of(self, row: int) -> str:
+        """Return the text of a row."""
+        try:
+            return unpack_variant(self._tables.need(layout.VARIANTS_TABLE, number_key(row)))[1]
+        except (RecordError, UnicodeDecodeError) as error:
+            raise self._corrupt(error) from error
 
     def neighbour(self, row: int, score: float) -> Neighbour:
         """Return a row as a neighbour of some query."""

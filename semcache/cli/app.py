@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semcache import __version__
-from semcache.cli import augment, build, bundle, corpus, evaluate, lookup
+from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, lookup
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
 from semcache.errors import SemcacheError
 
@@ -27,6 +27,7 @@ app.command("lookup")(lookup.lookup)
 app.command("search")(lookup.search)
 app.command("explain")(lookup.explain)
 app.command("eval")(evaluate.evaluate_bundle)
+app.command("calibrate")(calibrate.calibrate_bundle)
 app.command("info")(bundle.info)
 app.command("check")(bundle.check)
 app.add_typer(corpus.app, name="corpus", help="Check and measure corpus files.")

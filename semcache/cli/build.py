@@ -42,9 +42,11 @@ def build(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random choice. [default: 0]")] = None,
     index: Annotated[Index | None, typer.Option(help="Kind of index. [default: auto]")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Least score of a semantic hit. [default: 0.8]")] = None,
-    margin: Annotated[
-        float | None, typer.Option(help="Least distance to the best different answer. [default: 0.1]")
+    max_error: Annotated[
+        float | None, typer.Option(help="Error promised to callers who name none: .005 .01 .02 .05 .1 [default: 0.02]")
+    ] = None,
+    outside_share: Annotated[
+        float | None, typer.Option(help="Share of certifying queries without a right answer. [default: 0.4]")
     ] = None,
     min_recall_at_1: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.99]")] = None,
     min_recall_at_10: Annotated[float | None, typer.Option(help="The build fails below. [default: 0.98]")] = None,
@@ -67,8 +69,8 @@ def build(
             "model": model,
             "seed": seed,
             "index": None if index is None else index.value,
-            "threshold": threshold,
-            "margin": margin,
+            "max_error": max_error,
+            "outside_share": outside_share,
             "min_recall_at_1": min_recall_at_1,
             "min_recall_at_10": min_recall_at_10,
             "augment": None if augment is None else augment.value,

@@ -33,7 +33,7 @@ def evaluate_bundle(
     as_json: AsJson = False,
 ) -> None:
     """Ask a bundle labelled queries: what it serves at each certified error, and how often that is wrong."""
-    labelled = _read(queries)
+    labelled = read_labelled(queries)
     with Cache.open(name, root=resolve_root(root)) as cache:
         evaluation = evaluate(cache, labelled, max_error=max_error)
     if html is not None:
@@ -46,7 +46,7 @@ def evaluate_bundle(
         print_evaluation(evaluation)
 
 
-def _read(paths: list[Path]) -> tuple[LabelledQuery, ...]:
+def read_labelled(paths: list[Path]) -> tuple[LabelledQuery, ...]:
     """Read labelled queries; print every problem as file:line and end the program where there are any."""
     found = read_queries(paths)
     if not found.n_problems:

@@ -28,6 +28,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a bundle, or 
 Text = Annotated[str, typer.Argument(metavar="TEXT", help="What a user would ask.")]
 Root = Annotated[Path | None, typer.Option(help="Folder of bundles. [default: indexes]")]
 Namespace = Annotated[str | None, typer.Option(help="Look only in this namespace.")]
+MaxError = Annotated[
+    float | None, typer.Option(help="Share of wrong hits you accept, over 0 to 1. [default: the bundle's own]")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -38,7 +41,7 @@ def lookup(
     ] = None,
     root: Root = None,
     namespace: Namespace = None,
-    max_error: Annotated[float | None, typer.Option(help="Share of wrong answers you accept, over 0 to 1.")] = None,
+    max_error: MaxError = None,
     as_json: AsJson = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 where (any) text misses.")] = False,
 ) -> None:
@@ -82,11 +85,12 @@ def explain(
     k: Annotated[int, typer.Option("-k", help="How many rows to show.")] = 10,
     root: Root = None,
     namespace: Namespace = None,
+    max_error: MaxError = None,
     as_json: AsJson = False,
 ) -> None:
     """Print everything a lookup looks at, and what would have to change for a hit."""
     with Cache.open(name, root=resolve_root(root)) as cache:
-        explanation = cache.explain(text, namespace=namespace, k=k)
+        explanation = cache.explain(text, namespace=namespace, max_error=max_error, k=k)
     if as_json:
         print_json(
             {
@@ -94,10 +98,14 @@ def explain(
                 "n_tokens": explanation.n_tokens,
                 "max_tokens": explanation.max_tokens,
                 "neighbours": [neighbour_document(neighbour) for neighbour in explanation.neighbours],
-                "margin": explanation.margin,
+                "candidate": explanation.candidate,
                 "rival": explanation.rival,
+                "features": explanation.features,
+                "confidence": explanation.confidence,
+                "max_error": explanation.max_error,
                 "threshold": explanation.threshold,
-                "min_margin": explanation.min_margin,
+                "n_hits": explanation.n_hits,
+                "n_wrong": explanation.n_wrong,
                 "result": result_document(text, explanation.result),
                 "changes": explanation.changes,
             }

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import orjson
 import typer
 
+from semcache.core.certify import CertifiedLevel
+from semcache.core.features import RETRIEVAL
+from semcache.core.manifest import DecisionInfo
 from semcache.lookup.cache import BundleInfo
 from semcache.types import Explanation, Hit, Neighbour, Result, VariantKind
 
+_FEATURES_A_LINE = 3
 _MIN_TEXT_CHARS = 24
 
 
@@ -74,7 +78,7 @@ def _rounded(score: float) -> float:
 def print_result(result: Result) -> None:
     """Print a lookup's result for a person."""
     if isinstance(result, Hit):
-        how = "exact" if result.threshold is None else f"semantic, score {result.score:.3f}"
+        how = "exact" if result.threshold is None else f"semantic, confidence {result.confidence:.3f}"
         typer.secho(f"hit   {result.entry_id}  ({how})", fg="green", bold=True)
         typer.echo(f"      matched: {result.variant}")
         typer.echo()
@@ -107,15 +111,13 @@ def print_explanation(explanation: Explanation) -> None:
     if explanation.neighbours:
         best = explanation.neighbours[0].score
         rows = [
-            (_rank(i, explanation.rival), f"{n.score:.4f}", f"{n.score - best:+.4f}", n.kind, n.entry_id, n.variant)
+            (_rank(i, explanation), f"{n.score:.4f}", f"{n.score - best:+.4f}", n.kind, n.entry_id, n.variant)
             for i, n in enumerate(explanation.neighbours)
         ]
         print_table(("#", "score", "to best", "kind", "entry", "text"), rows, align="<>>")
+        typer.echo("> the answer considered, * the best different one")
         typer.echo()
-        typer.echo(_verdict_line("score", best, explanation.threshold))
-        if explanation.margin is not None:
-            note = "" if explanation.rival is None else " (to *, the best different answer)"
-            typer.echo(_verdict_line("margin", explanation.margin, explanation.min_margin) + note)
+        _print_confidence(explanation)
     if isinstance(result, Hit):
         typer.secho(f"verdict     hit ({result.kind}): {result.entry_id}", fg="green", bold=True)
     else:
@@ -124,14 +126,42 @@ def print_explanation(explanation: Explanation) -> None:
         typer.echo(f"for a hit   {change}")
 
 
-def _rank(position: int, rival: int | None) -> str:
-    """Return a row's rank, marked where it is the best different answer."""
-    return f"{position + 1} *" if position == rival else f"{position + 1}  "
+def _rank(position: int, explanation: Explanation) -> str:
+    """Return a row's rank, marked where it is the candidate or the best different answer."""
+    mark = ">" if position == explanation.candidate else "*" if position == explanation.rival else " "
+    return f"{position + 1} {mark}"
 
 
-def _verdict_line(name: str, found: float, needed: float) -> str:
-    sign, word = (">=", "enough") if found >= needed else ("< ", "too little")
-    return f"{name:<11} {found:.4f} {sign} {needed:.4f}  {word}"
+def _print_confidence(explanation: Explanation) -> None:
+    """Print the confidence, what certifies it, and the features it was made of."""
+    level, threshold = f"an error of at most {100 * explanation.max_error:g} %", explanation.threshold
+    confidence = explanation.confidence or 0.0
+    if _is_of_a_guard(explanation):
+        typer.echo(f"confidence  {confidence:.4f} in a guard, which has no answer to serve")
+    elif threshold is None:
+        typer.echo(f"confidence  {confidence:.4f}  {level} is not certified")
+    else:
+        sign, enough = (">=", "enough") if confidence >= threshold else ("< ", "too little")
+        typer.echo(f"confidence  {confidence:.4f} {sign} {threshold:.4f}  {enough}")
+    if threshold is not None:
+        certified = f"{explanation.n_wrong} of {explanation.n_hits:,} calibration hits were wrong"
+        typer.echo(f"certified   {level}: {certified}")
+    features = explanation.features
+    _print_features("neighbours", {name: features[name] for name in features if name in RETRIEVAL})
+    _print_features("words", {name: features[name] for name in features if name not in RETRIEVAL})
+
+
+def _is_of_a_guard(explanation: Explanation) -> bool:
+    at = explanation.candidate
+    return at is not None and explanation.neighbours[at].kind is VariantKind.GUARD
+
+
+def _print_features(label: str, features: Mapping[str, float]) -> None:
+    """Print the features that are not zero, in columns."""
+    cells = [f"{name:<22} {value:>5.2f}" for name, value in features.items() if value] or ["nothing"]
+    for start in range(0, len(cells), _FEATURES_A_LINE):
+        shown = label if start == 0 else ""
+        typer.echo(f"{shown:<12}" + "  ".join(cells[start : start + _FEATURES_A_LINE]))
 
 
 def print_info(info: BundleInfo) -> None:
@@ -150,13 +180,32 @@ def print_info(info: BundleInfo) -> None:
         ("namespaces", ", ".join(manifest.namespaces)),
         ("encoder", f"{manifest.encoder.name}, {manifest.encoder.dim} dim, {manifest.encoder.max_tokens} tokens"),
         ("index", f"{index.kind}, effort {index.effort}, {recall}"),
-        ("decision", f"{decision.rule}: score >= {decision.threshold}, margin >= {decision.margin}"),
+        ("decision", _decision_line(decision)),
+        ("certified", ", ".join(_level_text(level) for level in decision.levels)),
+        ("calibrated", _calibration_line(decision)),
         ("licences", ", ".join(manifest.licences) or "not stated"),
         ("corpora", ", ".join(f"{c.file} ({c.entries:,})" for c in manifest.corpora)),
         ("built by", manifest.producer),
     ]
     for name, value in lines:
         typer.echo(f"{name:<11} {value}")
+
+
+def _decision_line(decision: DecisionInfo) -> str:
+    adapter = "adapter, " if decision.has_adapter else ""
+    fitted = "generic verifier" if decision.fitted == "generic" else f"verifier fitted on {decision.n_fitted:,} queries"
+    return f"{adapter}{fitted}, error of at most {100 * decision.max_error:g} % unless a caller asks for less"
+
+
+def _level_text(level: CertifiedLevel) -> str:
+    if level.threshold is None:
+        return f"{100 * level.max_error:g} % no"
+    return f"{100 * level.max_error:g} % at {level.threshold:.4f}"
+
+
+def _calibration_line(decision: DecisionInfo) -> str:
+    found = decision.calibration
+    return f"on {found.n_queries:,} {found.source} queries, {found.n_outside:,} of them without a right answer"
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str) -> None:

@@ -18,10 +18,9 @@ from hashlib import sha256
 import numpy as np
 import numpy.typing as npt
 
+from semcache.config import LEVELS
 from semcache.errors import ConfigError
 
-LEVELS = (0.005, 0.01, 0.02, 0.05, 0.10)
-"""The errors that a bundle is certified for."""
 ALPHA = 0.05
 """The chance that is left for a certificate to be wrong."""
 
@@ -212,7 +211,7 @@ def certify(
     """
     _check_share("alpha", alpha)
     thresholds = _as_confidences(grid)
-    if not len(thresholds) or np.any(np.diff(thresholds) > 0):
+    if not len(thresholds) or np.any(thresholds[1:] > thresholds[:-1]):
         raise ConfigError("grid: allowed 1 or more thresholds, strictest (highest) first")
     n_hits, n_wrong = hits_and_wrong(confidences, is_right, thresholds)
     found = []
@@ -308,3 +307,9 @@ def _check_counts(n_wrong: int, n: int) -> None:
 def _check_share(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ConfigError(f"{name}: found {value}, allowed over 0 and under 1")
+
+
+def default_error(levels: Sequence[CertifiedLevel], wanted: float) -> float:
+    """Return the level wanted where it is certified; else the next larger one that is; else the one wanted."""
+    certified = [level.max_error for level in levels if level.threshold is not None and level.max_error >= wanted]
+    return min(certified, default=wanted)

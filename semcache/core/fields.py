@@ -79,6 +79,20 @@ class Fields:
             raise self._wrong(key, value, "a number from 0 to 1")
         return float(value)
 
+    def share_or_none(self, key: str) -> float | None:
+        """Take a number from 0 to 1, or null."""
+        if key in self._left and self._left[key] is None:
+            del self._left[key]
+            return None
+        return self.share(key)
+
+    def flag(self, key: str) -> bool:
+        """Take true or false."""
+        value = self._take(key)
+        if not isinstance(value, bool):
+            raise self._wrong(key, value, "true or false")
+        return value
+
     def hex(self, key: str, n_chars: int) -> str:
         """Take lower-case hex digits."""
         value = self._take(key)

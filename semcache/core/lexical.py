@@ -9,6 +9,9 @@ from __future__ import annotations
 from binascii import crc32
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from semcache.core import lexicon
 from semcache.core.reading import (
     DATES,
@@ -118,7 +121,7 @@ class TokenRarity(dict[str, float]):
 
     __slots__ = ("_slots",)
 
-    def __init__(self, slots: Sequence[float]) -> None:
+    def __init__(self, slots: Sequence[float] | npt.NDArray[np.float32]) -> None:
         super().__init__()
         self._slots = slots
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Literal
 
+from semcache.core.certify import CertifiedLevel
 from semcache.core.fields import FieldError, Fields
 
 FORMAT_NAME = "semcache-bundle"
@@ -95,13 +96,50 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionInfo:
-    """The rule of core/decide.py and its numbers."""
+class CalibrationInfo:
+    """The queries that the certificate rests on.
 
-    rule: Literal["threshold-margin"]
-    threshold: float
-    margin: float
+    Attributes:
+        source: written (paraphrases of the corpus, each left out in turn), traffic (real labelled queries), or
+            generic (labelled queries of public sets, because the corpus has too few; its own did not contradict).
+        n_queries: how many, of which `n_outside` have no right answer in the bundle.
+        n_outside: out-of-scope queries and near misses.
+        outside_share: the share of those that was asked for, 0 to 1.
+        alpha: the chance that is left for a level to be wrong.
+    """
+
+    source: Literal["written", "traffic", "generic"]
+    n_queries: int
+    n_outside: int
+    outside_share: float
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInfo:
+    """How a bundle decides.
+
+    Attributes:
+        features: names of the verifier's features, in order.
+        n_trees: of trees.npy.
+        fitted: generic (the verifier as shipped), written or traffic (with trees fitted on such queries).
+        n_fitted: how many queries those trees were fitted on; 0 for generic.
+        has_adapter: whether adapter.npy holds a matrix.
+        n_neighbours: rows that a decision looks at.
+        max_error: the error that is promised to callers who name none; one of `levels`.
+        calibration: what `levels` were certified on.
+        levels: errors with the confidence that certifies each.
+    """
+
+    features: tuple[str, ...]
+    n_trees: int
+    fitted: Literal["generic", "written", "traffic"]
+    n_fitted: int
+    has_adapter: bool
     n_neighbours: int
+    max_error: float
+    calibration: CalibrationInfo
+    levels: tuple[CertifiedLevel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +256,45 @@ def _index(take: Fields) -> IndexInfo:
 
 def _decision(take: Fields) -> DecisionInfo:
     decision = DecisionInfo(
-        rule=take.one_of("rule", "threshold-margin"),
-        threshold=take.share("threshold"),
-        margin=take.share("margin"),
+        features=take.texts("features"),
+        n_trees=take.count("n_trees"),
+        fitted=take.one_of("fitted", "generic", "written", "traffic"),
+        n_fitted=take.count("n_fitted"),
+        has_adapter=take.flag("has_adapter"),
         n_neighbours=take.count("n_neighbours"),
+        max_error=take.share("max_error"),
+        calibration=_calibration(take.fields("calibration")),
+        levels=tuple(_level(fields) for fields in take.list_of_fields("levels")),
     )
     take.nothing_left()
+    if decision.max_error not in {level.max_error for level in decision.levels}:
+        msg = f"decision: max_error: found {decision.max_error}, allowed one of the levels"
+        raise FieldError(msg)
     return decision
+
+
+def _calibration(take: Fields) -> CalibrationInfo:
+    calibration = CalibrationInfo(
+        source=take.one_of("source", "written", "traffic", "generic"),
+        n_queries=take.count("n_queries"),
+        n_outside=take.count("n_outside"),
+        outside_share=take.share("outside_share"),
+        alpha=take.share("alpha"),
+    )
+    take.nothing_left()
+    return calibration
+
+
+def _level(take: Fields) -> CertifiedLevel:
+    level = CertifiedLevel(
+        max_error=take.share("max_error"),
+        threshold=take.share_or_none("threshold"),
+        n_hits=take.count("n_hits"),
+        n_wrong=take.count("n_wrong"),
+        n_missing=take.count("n_missing"),
+    )
+    take.nothing_left()
+    return level
 
 
 def _files(take: Fields) -> dict[str, FileInfo]:

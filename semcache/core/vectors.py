@@ -15,6 +15,16 @@ def unit_rows(x: FloatRows) -> FloatRows:
     return scaled
 
 
+def adapt(x: FloatRows, adapter: FloatRows | None) -> FloatRows:
+    """Return (n, dim) float32 unit rows moved by a (dim, dim) adapter; as they are without one, zero rows zero.
+
+    One matrix-vector product a row: a row comes out the same to the bit in whatever company.
+    """
+    if adapter is None:
+        return x
+    return unit_rows(np.stack([adapter @ row for row in x])) if len(x) else x
+
+
 def cosines(a: FloatRows, b: FloatRows) -> FloatRows:
     """Return (n,) cosines of the rows of two (n, dim) float32 arrays of unit rows; 1 where both rows are zero."""
     both_zero = ~(a.any(axis=1) | b.any(axis=1))

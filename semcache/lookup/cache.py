@@ -22,9 +22,10 @@ from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.manifest import Manifest
 from semcache.core.vectors import FloatRows
 from semcache.errors import BundleNotFoundError, CacheClosedError, CacheForkedError, ConfigError
+from semcache.lookup.assess import assess
 from semcache.lookup.explain import explain
 from semcache.lookup.version import Version
-from semcache.types import Explanation, Neighbour, Result
+from semcache.types import Assessment, Explanation, Neighbour, Result
 
 _MAX_K = 65_536
 _OPEN_TRIES = 8
@@ -96,8 +97,8 @@ class Cache:
             text: what the user typed.
             namespace: look only there; None looks everywhere.
             max_error: the share of wrong answers among hits that the caller accepts, over 0 and up to 1. A hit on
-                the very same text is always served; for others the bundle must carry a certificate. None
-                accepts the bundle's own rule.
+                the very same text is always served; for others the bundle must be certified for that error or a
+                smaller one. None accepts the bundle's own; more than that is not served either.
 
         Raises:
             CacheClosedError, CacheForkedError: the cache cannot be used any more.
@@ -123,11 +124,8 @@ class Cache:
         open_at = [i for i, result in enumerate(results) if result is None]
         if not open_at:
             return [result for result in results if result is not None]
-        if max_error is not None:
-            semantic: list[Result] = [version.uncertified()] * len(open_at)
-        else:
-            semantic = _semantic(version, [texts[i] for i in open_at], namespace=namespace, now=now)
-        answers = iter(semantic)
+        open_texts = [texts[i] for i in open_at]
+        answers = iter(_semantic(version, open_texts, namespace=namespace, max_error=max_error, now=now))
         return [next(answers) if result is None else result for result in results]
 
     def search(self, text: str, k: int = 10, *, namespace: str | None = None) -> list[Neighbour]:
@@ -147,7 +145,17 @@ class Cache:
         if not vectors.any():
             msg = f"text: {version.not_embedded(text).detail}"
             raise ConfigError(msg)
-        return list(version.neighbours(version.retrieve(vectors, namespace=namespace, k=k)[0]))
+        rows, scores = version.retrieve(vectors, namespace=namespace, k=k)[0]
+        return list(version.named(rows.tolist(), scores.tolist()))
+
+    def assess(self, texts: Sequence[str], *, namespace: str | None = None) -> list[Assessment]:
+        """Return how sure the bundle is of each text's answer, whatever the threshold. For measuring, not serving.
+
+        Raises:
+            As `lookup_many`.
+        """
+        version, now = self._current(), time.time()
+        return assess(version, texts, namespace=namespace, now=now)
 
     def embed(self, texts: Sequence[str]) -> FloatRows:
         """Return (n, dim) float32 unit rows with the bundle's encoder; zero for a text it cannot tell apart.
@@ -157,9 +165,11 @@ class Cache:
         """
         return _embed(self._current(), texts)
 
-    def explain(self, text: str, *, namespace: str | None = None, k: int = 10) -> Explanation:
+    def explain(
+        self, text: str, *, namespace: str | None = None, max_error: float | None = None, k: int = 10
+    ) -> Explanation:
         """Return everything a lookup of this text looks at, and what would have to change for a hit."""
-        return explain(self._current(), text, namespace=namespace, k=k, now=time.time())
+        return explain(self._current(), text, namespace=namespace, max_error=max_error, k=k, now=time.time())
 
     @property
     def info(self) -> BundleInfo:
@@ -241,13 +251,12 @@ def _embed(version: Version, texts: Sequence[str]) -> FloatRows:
     return version.embedder().embed(texts)
 
 
-def _semantic(version: Version, texts: list[str], *, namespace: str | None, now: float) -> list[Result]:
-    vectors = version.embedder().embed(texts)
-    fits = [bool(vector.any()) for vector in vectors]
-    found = iter(version.retrieve(vectors if all(fits) else vectors[fits], namespace=namespace))
+def _semantic(
+    version: Version, texts: list[str], *, namespace: str | None, max_error: float | None, now: float
+) -> list[Result]:
     return [
-        version.serve_semantic(next(found), now=now) if fit else version.not_embedded(text)
-        for text, fit in zip(texts, fits, strict=True)
+        version.not_embedded(text) if judged is None else version.serve_semantic(judged, max_error=max_error, now=now)
+        for text, judged in zip(texts, version.judge_all(texts, namespace=namespace), strict=True)
     ]
 
 

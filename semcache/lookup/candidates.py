@@ -8,17 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import orjson
 
 from semcache.lookup.cache import Cache
 from semcache.lookup.queries import LabelledQuery
-from semcache.types import Kind, Reason
+from semcache.types import Assessment, Kind, Reason
 
 _BATCH_TEXTS = 256
-_LEFT_TO_THE_THRESHOLD = (None, Reason.BELOW_THRESHOLD, Reason.BELOW_MARGIN, Reason.UNCERTIFIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def candidates_of(cache: Cache, queries: Sequence[LabelledQuery]) -> list[Candid
     found: dict[int, Candidate] = {}
     for places in _batches(queries):
         first = queries[places[0]]
-        assessments = cast("Any", cache).assess([queries[i].text for i in places], namespace=first.namespace)
+        assessments = cache.assess([queries[i].text for i in places], namespace=first.namespace)
         found.update((i, _candidate(assessment)) for i, assessment in zip(places, assessments, strict=True))
     return [found[i] for i in range(len(queries))]
 
@@ -95,24 +94,23 @@ def _batches(queries: Sequence[LabelledQuery]) -> Iterator[list[int]]:
         yield from (places[i : i + _BATCH_TEXTS] for i in range(0, len(places), _BATCH_TEXTS))
 
 
-def _candidate(assessment: Any) -> Candidate:
-    """Take what is asked of an assessment: without an entry, a confidence, or for another reason, nothing is served."""
-    has_answer = assessment.entry_id is not None and assessment.kind is not None and assessment.confidence is not None
-    served = has_answer and assessment.reason in _LEFT_TO_THE_THRESHOLD
+def _candidate(assessment: Assessment) -> Candidate:
+    """Take what is asked of an assessment; where there is a reason, nothing is served."""
+    served = assessment.kind is not None and assessment.confidence is not None and assessment.reason is None
     return Candidate(
         entry_id=assessment.entry_id if served else None,
         variant=assessment.variant if served else None,
         kind=assessment.kind if served else None,
-        confidence=float(assessment.confidence) if served else -math.inf,
+        confidence=assessment.confidence if served and assessment.confidence is not None else -math.inf,
         score=assessment.score,
-        features=dict(assessment.features or {}),
+        features=assessment.features,
         reason=None if served else assessment.reason,
     )
 
 
 def promises_of(cache: Cache) -> tuple[Promise, ...]:
     """Return the levels of the certificate, strictest first; empty where the bundle has none."""
-    levels: Sequence[Any] = getattr(cache.info.manifest.decision, "levels", ())
+    levels = cache.info.manifest.decision.levels
     promises = (Promise(level.max_error, level.threshold, level.n_hits, level.n_wrong) for level in levels)
     return tuple(sorted(promises, key=lambda promise: promise.max_error))
 

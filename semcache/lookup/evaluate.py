@@ -173,12 +173,7 @@ def measure(
 ) -> Evaluation:
     """Count what `evaluate` reports, from one candidate a query."""
     right_answers = _right_answers(queries, entries)
-    is_right = np.array(
-        [
-            candidate.entry_id is not None and entries[candidate.entry_id].answer in right
-            for candidate, right in zip(candidates, right_answers, strict=True)
-        ]
-    )
+    is_right = is_right_of(queries, candidates, entries)
     confidences = np.array([candidate.confidence for candidate in candidates])
     is_exact = np.array([candidate.kind is Kind.EXACT for candidate in candidates])
     curve = curve_of(confidences, is_right)
@@ -207,6 +202,20 @@ def measure(
         slices=tuple(sorted(slices.values(), key=lambda row: (-row.served.n_queries, row.name))),
         misses=_misses(candidates, is_hit),
         false_hits=_false_hits(queries, candidates, is_hit & ~is_right),
+    )
+
+
+def is_right_of(
+    queries: Sequence[LabelledQuery], candidates: Sequence[Candidate], entries: Mapping[str, EntryFacts]
+) -> Bools:
+    """Return (n,) whether the candidate of each query has an answer that is right for it."""
+    right_answers = _right_answers(queries, entries)
+    return np.array(
+        [
+            candidate.entry_id is not None and entries[candidate.entry_id].answer in right
+            for candidate, right in zip(candidates, right_answers, strict=True)
+        ],
+        np.bool_,
     )
 
 

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from semcache.bundle.layout import encoder_dir
 from semcache.bundle.reader import VersionReader
-from semcache.core.decide import GUARD, Policy, Verdict, decide
+from semcache.core.certify import CertifiedLevel
+from semcache.core.decide import decide
+from semcache.core.features import Candidate, lexical, pool
+from semcache.core.lexical import Lexical, TokenRarity, analyse
 from semcache.core.text import exact_key, normalise
-from semcache.core.vectors import FloatRows, worst_cosine
+from semcache.core.vectors import FloatRows, adapt, worst_cosine
+from semcache.core.verifier import Verifier
 from semcache.embed.base import Embedder
 from semcache.embed.registry import load_embedder
 from semcache.errors import EncoderMismatchError
@@ -21,16 +26,30 @@ from semcache.types import Hit, Kind, Miss, Neighbour, Reason, Result
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """The rows nearest to a query, best first, and what was decided on them.
+    """The rows nearest to a query, best first, and what the verifier says of them.
 
     Attributes:
         rows, scores: of the rows found; fewer than asked for where the namespace is small.
-        verdict: the decision.
+        candidate: the answer they speak for; None where nothing was found.
+        features: (n_features,) float64, as named in the manifest; None where nothing was found.
+        confidence: probability that serving the candidate is right, 0 to 1.
     """
 
     rows: list[int]
     scores: list[float]
-    verdict: Verdict
+    candidate: Candidate | None
+    features: npt.NDArray[np.float64] | None
+    confidence: float
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether the nearest rows speak for no answer."""
+        return self.candidate is not None and self.candidate.answer < 0
+
+
+Neighbours = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""Rows and their scores, best first."""
+_MOST_READINGS = 4096
 
 
 class Version:
@@ -38,9 +57,11 @@ class Version:
 
     def __init__(self, reader: VersionReader, *, embed_threads: int) -> None:
         self.reader = reader
-        decision = reader.manifest.decision
-        self.policy = Policy(threshold=decision.threshold, margin=decision.margin)
+        decision, arrays = reader.manifest.decision, reader.decision
+        self.verifier = Verifier(arrays.trees)
+        self._rarity = TokenRarity(arrays.rarity)
         self._n_neighbours = decision.n_neighbours
+        self._readings: dict[int, Lexical] = {}
         self._embed_threads = embed_threads
         self._embedder: Embedder | None = None
         self._lock = threading.Lock()
@@ -119,9 +140,11 @@ class Version:
             return self._miss(
                 Reason.GUARD, "the text is a guard: it is known not to have the answer it is near to", row
             )
-        return self._serve(row, entry, kind=Kind.EXACT, score=1.0, now=now)
+        return self._serve(row, entry, kind=Kind.EXACT, score=1.0, confidence=1.0, threshold=None, now=now)
 
-    def _serve(self, row: int, entry: int, *, kind: Kind, score: float, now: float) -> Result:
+    def _serve(
+        self, row: int, entry: int, *, kind: Kind, score: float, confidence: float, threshold: float | None, now: float
+    ) -> Result:
         if now > self.reader.valid_until(entry):
             return self._miss(Reason.EXPIRED, "the nearest entry's valid_until has passed", row, score)
         entry_id, metadata, text, content, value_type = self.reader.fetch(row, entry)
@@ -131,8 +154,8 @@ class Version:
             value_type=value_type,
             kind=kind,
             score=score,
-            confidence=1.0 if kind is Kind.EXACT else None,
-            threshold=None if kind is Kind.EXACT else self.policy.threshold,
+            confidence=confidence,
+            threshold=threshold,
             variant=text,
             namespace=self.reader.namespace_of(entry),
             bundle_id=self.reader.id,
@@ -148,56 +171,111 @@ class Version:
         detail = "a word of it is not in the encoder's vocabulary; only the exact tier was asked"
         return self._miss(Reason.UNKNOWN_WORD, detail)
 
-    def uncertified(self) -> Miss:
-        """Return the miss of a caller who names an error that this bundle cannot vouch for."""
-        detail = "this bundle carries no certificate for any error; leave max_error out to use its threshold"
-        return self._miss(Reason.UNCERTIFIED, detail)
+    def level_for(self, max_error: float | None) -> CertifiedLevel:
+        """Return the level that a caller's error stands for: the largest certified one that is not above it.
 
-    def retrieve(self, vectors: FloatRows, *, namespace: str | None, k: int | None = None) -> list[Retrieved]:
-        """Search the nearest rows of (nq, dim) float32 unit vectors and decide on each."""
+        None stands for the bundle's own. Callers can only tighten: an error above the bundle's own counts as that.
+        Where nothing is certified that low, a level without a threshold is returned.
+        """
+        decision = self.reader.manifest.decision
+        wanted = decision.max_error if max_error is None else min(max_error, decision.max_error)
+        within = sorted((x for x in decision.levels if x.max_error <= wanted), key=lambda level: -level.max_error)
+        for level in within:
+            if level.threshold is not None:
+                return level
+        return within[0] if within else CertifiedLevel(wanted, None, 0, 0, 0)
+
+    def retrieve(self, vectors: FloatRows, *, namespace: str | None, k: int | None = None) -> list[Neighbours]:
+        """Return rows (k,) and scores (k,) nearest to each of (nq, dim) float32 unit vectors of the encoder."""
         number = None if namespace is None else self.reader.namespace_number(namespace)
         within = self.reader.within(number)
         n_rows = len(self.reader.rows) if within is None else within.n_rows
         k = min(k or self._n_neighbours, n_rows)
         if k == 0:
-            return [Retrieved([], [], decide([], [], policy=self.policy, exhaustive=True)) for _ in vectors]
-        scores, rows = self.reader.index.search(vectors, k, within=within)
-        return [self._decide(s, r, exhaustive=k == n_rows) for s, r in zip(scores, rows, strict=True)]
+            return [(np.zeros(0, np.int64), np.zeros(0, np.float32)) for _ in vectors]
+        scores, rows = self.reader.index.search(adapt(vectors, self.reader.decision.adapter), k, within=within)
+        return [(r[r >= 0], s[r >= 0]) if r[-1] < 0 else (r, s) for r, s in zip(rows, scores, strict=True)]
 
-    def _decide(self, scores: np.ndarray, rows: np.ndarray, *, exhaustive: bool) -> Retrieved:
-        if rows[-1] < 0:  # fewer than k were reached
-            reached = rows >= 0
-            scores, rows, exhaustive = scores[reached], rows[reached], False
-        answers = self.reader.answers(self.reader.rows[rows], guard=GUARD)
-        plain = scores.tolist()
-        verdict = decide(plain, answers.tolist(), policy=self.policy, exhaustive=exhaustive)
-        return Retrieved(rows.tolist(), plain, verdict)
+    def judge_all(self, texts: Sequence[str], *, namespace: str | None) -> list[Retrieved | None]:
+        """Embed, search and judge texts; None for one that cannot be embedded."""
+        vectors = self.embedder().embed(texts)
+        fits = [bool(vector.any()) for vector in vectors]
+        found = iter(self.retrieve(vectors if all(fits) else vectors[fits], namespace=namespace))
+        return [self.judge(text, next(found)) if fit else None for text, fit in zip(texts, fits, strict=True)]
 
-    def serve_semantic(self, retrieved: Retrieved, *, now: float) -> Result:
-        """Turn a decision into a hit or a miss."""
-        verdict = retrieved.verdict
-        if not retrieved.rows:
+    def judge(self, text: str, found: Neighbours) -> Retrieved:
+        """Say how sure the bundle is of the answer that the nearest rows of a text speak for."""
+        rows, scores = found
+        if not len(rows):
+            return Retrieved([], [], None, None, 0.0)
+        reader, arrays = self.reader, self.reader.decision
+        plain = rows.tolist()
+        candidate = pool(
+            scores,
+            reader.answers(reader.rows[rows]).tolist(),
+            plain,
+            row_facts=arrays.row_facts,
+            answer_facts=arrays.answer_facts,
+        )
+        words = arrays.words[rows[candidate.siblings]]
+        variant = self._reading(plain[candidate.position])
+        features = np.array([*candidate.features, *lexical(analyse(text), variant, words, self._rarity)])
+        return Retrieved(plain, scores.tolist(), candidate, features, self.verifier.confidence(features))
+
+    def _reading(self, row: int) -> Lexical:
+        reading = self._readings.get(row)
+        if reading is None:
+            if len(self._readings) >= _MOST_READINGS:
+                self._readings.clear()
+            reading = self._readings[row] = analyse(self.reader.text_of(row))
+        return reading
+
+    def reason(self, retrieved: Retrieved, threshold: float | None) -> Reason | None:
+        """Return why a judged text may not be served; None where it may."""
+        if retrieved.candidate is None:
+            return Reason.BELOW_THRESHOLD
+        return decide(
+            is_guard=retrieved.is_guard,
+            nearest_is_guard=self.reader.rows.item(retrieved.rows[0]) < 0,
+            confidence=retrieved.confidence,
+            threshold=threshold,
+        )
+
+    def serve_semantic(self, retrieved: Retrieved, *, max_error: float | None, now: float) -> Result:
+        """Turn a judgement into a hit or a miss."""
+        level = self.level_for(max_error)
+        reason = self.reason(retrieved, level.threshold)
+        if retrieved.candidate is None:
             return self._miss(Reason.BELOW_THRESHOLD, "there is nothing to compare with")
-        row, score = retrieved.rows[0], retrieved.scores[0]
-        if verdict.reason is None:
-            return self._serve(row, int(self.reader.rows[row]), kind=Kind.SEMANTIC, score=score, now=now)
-        return self._miss(verdict.reason, self._why(retrieved), row, score)
+        at = retrieved.candidate.position
+        row, score = retrieved.rows[at], retrieved.scores[at]
+        if reason is None:
+            return self._serve(
+                row,
+                self.reader.rows.item(row),
+                kind=Kind.SEMANTIC,
+                score=score,
+                confidence=retrieved.confidence,
+                threshold=level.threshold,
+                now=now,
+            )
+        nearest = 0 if reason is Reason.GUARD else at
+        detail = self._why(reason, retrieved, level)
+        return self._miss(reason, detail, retrieved.rows[nearest], retrieved.scores[nearest])
 
-    def _why(self, retrieved: Retrieved) -> str:
-        verdict, score = retrieved.verdict, retrieved.scores[0]
-        margin = f"margin {verdict.margin:.3f} to a {{}} is under {self.policy.margin:.3f}"
-        if verdict.reason is Reason.BELOW_THRESHOLD:
-            return f"score {score:.3f} is under the threshold {self.policy.threshold:.3f}"
-        if verdict.reason is Reason.BELOW_MARGIN:
-            return margin.format("different answer")
-        if self.reader.rows[retrieved.rows[0]] < 0:
+    @staticmethod
+    def _why(reason: Reason, retrieved: Retrieved, level: CertifiedLevel) -> str:
+        if reason is Reason.GUARD:
             return "the nearest text is a guard: close, and known not to have this answer"
-        return margin.format("guard (a text known not to have this answer)")
+        promise = f"an error of at most {100 * level.max_error:g} %"
+        if reason is Reason.UNCERTIFIED:
+            missing = f"{level.n_missing:,} more calibration hits without a wrong one" if level.n_missing else "queries"
+            return f"{promise} is not certified for this bundle; it takes {missing} (semcache calibrate)"
+        return f"confidence {retrieved.confidence:.4f} is under {level.threshold:.4f}, which {promise} takes"
 
-    def neighbours(self, retrieved: Retrieved) -> tuple[Neighbour, ...]:
-        """Return retrieved rows with their texts."""
-        pairs = zip(retrieved.rows, retrieved.scores, strict=True)
-        return tuple(self.reader.neighbour(row, score) for row, score in pairs)
+    def named(self, rows: Sequence[int], scores: Sequence[float]) -> tuple[Neighbour, ...]:
+        """Return rows with their texts."""
+        return tuple(self.reader.neighbour(row, score) for row, score in zip(rows, scores, strict=True))
 
     def _miss(self, reason: Reason, detail: str, row: int | None = None, score: float | None = None) -> Miss:
         nearest = None if row is None else self.reader.neighbour(row, 1.0 if score is None else score)

@@ -101,7 +101,7 @@ def test_multiprocessing_spawn_children_open_the_same_bundle(bundle_dir: Path) -
 def test_a_child_of_a_process_with_the_real_encoder_ends_normally(model_root: Path, embed_threads: str) -> None:
     """The threads of the parent's encoder do not exist in the child, and it does not wait for them at its end."""
     program = fork_programs.child_after_the_real_encoder
-    found = run_program(program, model_root / "speckit", embed_threads, "how can I add sign in with google")
+    found = run_program(program, model_root / "speckit", embed_threads, "whats the way to put login into my app")
     assert found == {"found": "CacheForkedError", "exit": 0, "before": True, "after": True}
 
 
@@ -110,5 +110,5 @@ def test_a_child_of_a_process_with_the_real_encoder_ends_normally(model_root: Pa
 def test_a_child_loads_the_real_encoder_itself(model_root: Path, embed_threads: str) -> None:
     """A child whose parent has the encoder loaded opens the bundle, loads its own and looks up semantically."""
     program = fork_programs.child_loads_the_real_encoder
-    found = run_program(program, model_root / "speckit", embed_threads, "how can I add sign in with google")
+    found = run_program(program, model_root / "speckit", embed_threads, "whats the way to put login into my app")
     assert found == {"found": [True, False], "exit": 0}

@@ -31,7 +31,7 @@ EXPORTS = [
     "evaluate",
     "read_queries",
 ]
-CACHE_METHODS = ["close", "embed", "explain", "info", "lookup", "lookup_many", "open", "refresh", "search"]
+CACHE_METHODS = ["assess", "close", "embed", "explain", "info", "lookup", "lookup_many", "open", "refresh", "search"]
 
 
 def export_problems(module: Any, expected: list[str]) -> list[str]:

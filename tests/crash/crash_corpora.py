@@ -13,7 +13,7 @@ from semcache.errors import BundleNotFoundError
 from semcache.store.fsio import FileSystem
 
 NAME = "small"
-HASHING = BuildConfig(model="hashing", threshold=0.7, margin=0.05, n_workers=1)
+HASHING = BuildConfig(model="hashing", max_error=0.1, n_workers=1)
 
 OLD_CORPUS = {"add login page": "Write the spec first.", "list all files": "ls -la"}
 NEW_CORPUS = {"add login page": "Use the wizard.", "list all files": "ls -la", "stop the server": "Press Ctrl+C."}

@@ -5,6 +5,7 @@ Run as `python crash_programs.py NAME ARGUMENT...`.
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -143,7 +144,7 @@ def cli_with_file_limit(limit_bytes: str, *arguments: str) -> None:
 def cli_as_nobody(scratch: str, corpus: str, *arguments: str) -> None:
     """Run it as a user who owns nothing here. Run once before, as that user may not be allowed to import Python."""
     warm_up = ["build", corpus, "--name", "small", "--root", scratch, "--model", "hashing"]
-    for code, warm in ((0, warm_up), (1, [*warm_up, "--threshold", "2"])):
+    for code, warm in ((0, warm_up), (1, [*warm_up, "--max-error", "2"])):
         with (
             redirect_stdout(io.StringIO()),
             redirect_stderr(io.StringIO()),
@@ -168,4 +169,6 @@ def _say_and_wait(text: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    importlib.import_module("deciding").install()
     globals()[sys.argv[1]](*sys.argv[2:])

@@ -27,9 +27,9 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a root with the bundles `flat`, `ivf` and `hnsw` of one corpus, and `other` of another one."""
     root = tmp_path_factory.mktemp("pristine") / "indexes"
     for kind in ("flat", "ivf", "hnsw"):
-        config = BuildConfig(model="hashing", index=kind, threshold=0.7, margin=0.05)
+        config = BuildConfig(model="hashing", index=kind, max_error=0.1)
         build_bundle([DATA / "golden_plain.jsonl"], name=kind, root=root, config=config)
-    other = BuildConfig(model="hashing", threshold=0.7, margin=0.05, compress=True)
+    other = BuildConfig(model="hashing", max_error=0.1, compress=True)
     build_bundle([DATA / "golden_zstd.jsonl"], name="other", root=root, config=other)
     return root
 

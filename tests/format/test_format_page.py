@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from binascii import crc32
 from hashlib import blake2b, sha256
 from pathlib import Path
 
@@ -10,7 +12,11 @@ import lmdb
 import numpy as np
 import pytest
 
+from semcache import Cache, Hit
 from semcache.bundle import layout
+from semcache.core.features import RETRIEVAL
+from semcache.core.lexical import FEATURES as LEXICAL
+from semcache.core.lexical import analyse, token_slot
 from semcache.core.text import exact_key, normalise
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -55,6 +61,16 @@ def test_the_example_has_every_kind_of_byte(example: dict[str, str]) -> None:
         "rows.npy",
         "rows.npy, data",
         "entries.npy, record 1",
+        "row_facts.npy, record 4",
+        "answer_facts.npy, record 0",
+        "terms",
+        "slots",
+        "words.npy, row 4",
+        "rarity.npy, slot 36279",
+        "trees.npy, tree 0, features",
+        "trees.npy, tree 0, thresholds",
+        "trees.npy, tree 0, leaves",
+        'confidence of "now add login page"',
         "index.faiss, frame",
         "index.faiss, crc32",
     ]
@@ -108,6 +124,61 @@ def test_the_arrays_are_those_of_the_example(example: dict[str, str], version_di
     assert rows.tolist() == [int(entry) for entry in example["rows.npy"].split()]
     assert (version_dir / "rows.npy").read_bytes()[128:] == hexed(example["rows.npy, data"])
     assert (version_dir / "entries.npy").read_bytes()[192 + 16 : 192 + 32] == hexed(example["entries.npy, record 1"])
+
+
+def test_the_arrays_of_the_decision_are_those_of_the_example(example: dict[str, str], version_dir: Path) -> None:
+    """As bytes after a head of 128 or 192."""
+
+    def data(name: str, n_head: int, n_bytes: int, number: int) -> bytes:
+        at = n_head + number * n_bytes
+        return (version_dir / name).read_bytes()[at : at + n_bytes]
+
+    assert data("row_facts.npy", 128, 8, 4) == hexed(example["row_facts.npy, record 4"])
+    assert data("answer_facts.npy", 192, 12, 0) == hexed(example["answer_facts.npy, record 0"])
+    assert data("words.npy", 128, 32, 4) == hexed(example["words.npy, row 4"])
+    assert data("rarity.npy", 128, 4, 36_279) == hexed(example["rarity.npy, slot 36279"])
+    tree = "".join(example[f"trees.npy, tree 0, {part}"] for part in ("features", "thresholds", "leaves"))
+    assert data("trees.npy", 192, 74, 0) == hexed(tree)
+    sizes = {name: (version_dir / f"{name}.npy").stat().st_size for name in ("row_facts", "words", "rarity", "trees")}
+    assert sizes == {"row_facts": 128 + 14 * 8, "words": 128 + 14 * 32, "rarity": 128 + 65_535 * 4, "trees": 192 + 148}
+    assert (version_dir / "adapter.npy").stat().st_size == 128
+    assert (version_dir / "answer_facts.npy").stat().st_size == 192 + 8 * 12
+
+
+def test_the_slots_are_those_of_the_example(example: dict[str, str]) -> None:
+    """By our own functions, and by CRC-32 as the page says it; the row of the text has them, rising."""
+    terms, slots = example["terms"].split(), [int(slot) for slot in example["slots"].split()]
+    assert list(analyse(example["text"]).places) == terms
+    assert [token_slot(term, 65_535) for term in terms] == slots
+    assert [crc32(term.encode()) % 65_535 for term in terms] == slots
+    row = np.frombuffer(hexed(example["words.npy, row 4"]), "<u2").tolist()
+    assert row == [*sorted(slots), *[65_535] * 13]
+    # Of 14 rows, 2 hold the term.
+    rarity = math.log(15 / 2.5) / math.log(15 / 0.5)
+    assert np.frombuffer(hexed(example["rarity.npy, slot 36279"]), "<f4")[0] == pytest.approx(rarity, abs=1e-4)
+
+
+def test_the_confidence_is_that_of_the_example(example: dict[str, str]) -> None:
+    """As a lookup gives it, and as the page says it: the leaves 3 and 2."""
+    with Cache.open(BUNDLE) as cache:
+        hit = cache.lookup("now add login page")
+    assert isinstance(hit, Hit)
+    wanted = float(example['confidence of "now add login page"'])
+    assert hit.confidence == pytest.approx(wanted, abs=1e-4)
+    assert 1 / (1 + math.exp(-(3.0 + 2.0))) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_every_feature_is_on_the_page() -> None:
+    """Those of the neighbourhood by name, those of the words by their file, in the order of the manifest."""
+    section = PAGE.split("## Decision")[1].split("## Writing")[0]
+    named = [
+        name
+        for line in section.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
+    assert tuple(named) == (*RETRIEVAL, "unsaid")
+    assert f"{len(LEXICAL)} more" in section
 
 
 def test_the_index_is_that_of_the_example(example: dict[str, str], version_dir: Path) -> None:

@@ -39,7 +39,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         questions += [(" ".join(text), None) for text in asked]
     (folder / "fuzz.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     (folder / "questions.json").write_text(json.dumps(questions), encoding="utf-8")
-    loose = BuildConfig(model="hashing", threshold=0.6, margin=0.02, min_recall_at_1=0.0, min_recall_at_10=0.0)
+    loose = BuildConfig(model="hashing", max_error=0.1, min_recall_at_1=0.0, min_recall_at_10=0.0)
     for kind, compress in BUNDLES:
         config = dataclasses.replace(loose, index=kind, compress=compress)
         build_bundle([folder / "fuzz.jsonl"], name=kind, root=folder / "indexes", config=config)

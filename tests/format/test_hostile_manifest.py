@@ -18,13 +18,14 @@ from semcache.errors import BundleCorruptError, BundleFormatError, EncoderError
 Change = Callable[[Document], None]
 
 
-def put(value: Any, *path: str) -> Change:
+def put(value: Any, *path: str | int) -> Change:
     """Set one field, however deep."""
 
     def change(document: Document) -> None:
+        place: Any = document
         for name in path[:-1]:
-            document = document[name]
-        document[path[-1]] = value
+            place = place[name]
+        place[path[-1]] = value
 
     return change
 
@@ -38,6 +39,11 @@ def drop(*path: str) -> Change:
         del document[path[-1]]
 
     return change
+
+
+def turn(document: Document) -> None:
+    """Name the verifier's features in another order."""
+    document["decision"]["features"].reverse()
 
 
 @pytest.mark.parametrize("version", [2, 3, 2**61])
@@ -65,10 +71,21 @@ WRONG = {
     "count below 0": (put(-1, "counts", "rows"), "document.counts.rows: found '-1'"),
     "count with a point": (put(14.0, "counts", "rows"), "document.counts.rows: found '14.0'"),
     "count beyond 2**62": (put(2**62, "counts", "rows"), "document.counts.rows: found '4611686018427387904'"),
-    "share above 1": (put(1.5, "decision", "threshold"), "document.decision.threshold: found '1.5'"),
-    "share that is no number": (put(float("nan"), "decision", "margin"), "document.decision.margin: found 'nan'"),
+    "share above 1": (put(1.5, "decision", "max_error"), "document.decision.max_error: found '1.5'"),
+    "share that is no number": (put(float("nan"), "decision", "max_error"), "document.decision.max_error: found 'nan'"),
     "endless share": (put(float("inf"), "index", "recall_at_1"), "document.index.recall_at_1: found 'inf'"),
-    "rule from elsewhere": (put("always", "decision", "rule"), "document.decision.rule: found 'always'"),
+    "a verifier from elsewhere": (put("faith", "decision", "fitted"), "document.decision.fitted: found 'faith'"),
+    "an error that is no level": (put(0.03, "decision", "max_error"), "max_error: found 0.03, allowed one of"),
+    "no levels": (put([], "decision", "levels"), "decision: max_error: found 0.1, allowed one of the levels"),
+    "a level below 0": (put(-1, "decision", "levels", 4, "threshold"), "levels[4].threshold: found '-1'"),
+    "an adapter of text": (put("no", "decision", "has_adapter"), "document.decision.has_adapter: found 'no'"),
+    "an adapter that is not there": (put(True, "decision", "has_adapter"), "adapter.npy: holds 0 bytes as"),
+    "no features": (put([], "decision", "features"), "decision.features: not the features that this program computes"),
+    "other features": (put(["score"] * 63, "decision", "features"), "decision.features: not the features that this"),
+    "features in another order": (turn, "decision.features: not the features that this program computes"),
+    "no trees": (put(0, "decision", "n_trees"), "decision.n_trees: found 0, allowed 1 to 4096"),
+    "trees beyond memory": (put(2**61, "decision", "n_trees"), "decision.n_trees: found 2305843009213693952, allowed"),
+    "more trees": (put(3, "decision", "n_trees"), "trees.npy: holds 148 bytes as"),
     "kind from elsewhere": (put("pq", "index", "kind"), "document.index.kind: found 'pq'"),
     "compression from elsewhere": (put("lzma", "compression"), "document.compression: found 'lzma'"),
     "digest in capitals": (put("A" * 64, "index", "frame_sha256"), "document.index.frame_sha256: found"),
@@ -77,8 +94,8 @@ WRONG = {
     "namespaces of numbers": (put([1, 2], "namespaces"), "document.namespaces: found '[1, 2]'"),
     "corpora of texts": (put(["a"], "corpora"), "document.corpora[0]: found str, allowed an object"),
     "files as a list": (put([], "files"), "document.files: found list, allowed an object"),
-    "one file less": (drop("files", "probes.npy"), "files: found ['entries.npy', 'index.faiss', 'records.sha256'"),
-    "one file more": (put(A_FILE, "files", "extra"), "files: found ['entries.npy', 'extra'"),
+    "one file less": (drop("files", "probes.npy"), "files: found ['adapter.npy', 'answer_facts.npy', 'entries.npy'"),
+    "one file more": (put(A_FILE, "files", "extra"), "'answer_facts.npy', 'entries.npy', 'extra'"),
     "a file that climbs": (put({}, "files", "../../../CURRENT"), "files: '../../../CURRENT' is not a plain file name"),
     "a file elsewhere": (put({}, "files", "/etc/passwd"), "files: '/etc/passwd' is not a plain file name"),
     "a file in a folder": (put({}, "files", "a\\b"), "files: 'a\\\\b' is not a plain file name"),

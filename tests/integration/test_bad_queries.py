@@ -107,12 +107,12 @@ def test_embed_gives_a_zero_row_for_a_text_that_is_too_long(cache: Cache) -> Non
     assert [bool(vector.any()) for vector in vectors] == [True, False, True]
 
 
-def test_a_guard_far_from_the_text_is_no_reason(cache: Cache) -> None:
-    """A guard is a text known to be close; one that merely is the nearest of far texts explains nothing."""
+def test_a_guard_that_is_nearest_is_the_reason_however_far(cache: Cache) -> None:
+    """Where a guard is nearest, no confidence in another answer can make a hit: the guard is named."""
     result = cache.lookup("what is the weather in paris")
     assert isinstance(result, Miss)
     assert result.nearest is not None
-    assert (result.nearest.kind, result.reason) == ("guard", Reason.BELOW_THRESHOLD)
+    assert (result.nearest.kind, result.reason) == ("guard", Reason.GUARD)
 
 
 @pytest.mark.parametrize("max_error", [0, -1, 1.5, float("nan"), float("inf")])

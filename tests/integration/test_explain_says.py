@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from running import semcache
+from running import Outcome, semcache
 
-from semcache import Cache, Explanation
+from semcache import BuildReport, Cache, Explanation
 
 CASES = {
     "an exact hit": ("add login page", None, "hit"),
     "a semantic hit": ("now add login page", None, "hit"),
     "a far text": ("docker", None, "below_threshold"),
-    "two answers": ("Set up a PostgreSQL database please", None, "below_margin"),
+    "two answers": ("Set up a PostgreSQL database please", None, "below_threshold"),
     "an exact guard": ("remove the login page", None, "guard"),
     "a guard that is nearest": ("set up a MySQL database now", None, "guard"),
     "a long text": ("word " * 300, None, "too_long"),
@@ -54,10 +54,19 @@ def test_the_reason_is_the_expected_one(cache: Cache, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_rule_of_the_bundle_is_shown(cache: Cache, case: str) -> None:
-    """Threshold and least margin are those the bundle was built with, whatever the result."""
+def test_the_certificate_is_shown(cache: Cache, case: str) -> None:
+    """The error accepted, the confidence it takes and what that rests on are shown, whatever the result."""
     explanation = explained(cache, case)
-    assert (explanation.threshold, explanation.min_margin, explanation.max_tokens) == (0.7, 0.05, 256)
+    certificate = (explanation.max_error, explanation.threshold, explanation.n_wrong, explanation.n_hits)
+    assert (*certificate, explanation.max_tokens) == (0.1, 0.9, 30, 1000, 256)
+
+
+@pytest.mark.parametrize(("max_error", "threshold"), [(0.005, None), (0.01, 0.98), (0.07, 0.9), (0.5, 0.9)])
+def test_the_certificate_is_that_of_the_error_accepted(cache: Cache, max_error: float, threshold: float | None) -> None:
+    """Explain looks at the level that a lookup with this error would use."""
+    explanation = cache.explain("now add login page", max_error=max_error)
+    assert explanation.threshold == threshold
+    assert explanation.result == cache.lookup("now add login page", max_error=max_error)
 
 
 @pytest.mark.parametrize(
@@ -82,18 +91,40 @@ def test_neighbours_are_shown_where_the_text_can_be_embedded(cache: Cache, case:
 
 
 @pytest.mark.parametrize(
-    ("case", "margin"),
-    [
-        ("an exact hit", 0.5413),
-        ("a semantic hit", 0.5702),
-        ("two answers", 0.0),
-        ("a long text", None),
-        ("an empty text", None),
-    ],
+    ("case", "margin"), [("an exact hit", 0.5413), ("a semantic hit", 0.5702), ("two answers", 0.0)]
 )
-def test_the_margin_is_the_distance_to_the_best_different_answer(cache: Cache, case: str, margin: float | None) -> None:
+def test_the_margin_is_the_distance_to_the_best_different_answer(cache: Cache, case: str, margin: float) -> None:
     """The margin is measured to another answer or a guard, not to the next text of the same answer."""
-    assert explained(cache, case).margin == (None if margin is None else pytest.approx(margin, abs=2e-3))
+    assert explained(cache, case).features["margin"] == pytest.approx(margin, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("case", "confidence"), [("an exact hit", 0.9933), ("a semantic hit", 0.9933), ("two answers", 0.0474)]
+)
+def test_the_confidence_is_that_of_the_verifier(cache: Cache, case: str, confidence: float) -> None:
+    """The confidence shown is what the trees make of the features shown, of an exact hit too."""
+    assert explained(cache, case).confidence == pytest.approx(confidence, abs=1e-3)
+
+
+@pytest.mark.parametrize("case", ["a long text", "an empty text", "a text that is none", "an unknown namespace"])
+def test_what_was_not_searched_has_no_confidence(cache: Cache, case: str) -> None:
+    """Where nothing was found there is nothing to be sure of."""
+    explanation = explained(cache, case)
+    assert (explanation.features, explanation.confidence, explanation.candidate) == ({}, None, None)
+
+
+def test_the_features_are_those_the_manifest_names(cache: Cache) -> None:
+    """Every number the verifier sees is shown by its name, in order."""
+    assert tuple(explained(cache, "a semantic hit").features) == cache.info.manifest.decision.features
+
+
+def test_candidate_and_rival_have_different_answers(cache: Cache) -> None:
+    """The best row of the answer considered, and the best row of any other."""
+    explanation = explained(cache, "two answers")
+    assert explanation.candidate is not None
+    assert explanation.rival is not None
+    places = (explanation.candidate, explanation.rival)
+    assert {explanation.neighbours[place].entry_id for place in places} == {"db/setup", "shell/setup"}
 
 
 @pytest.mark.parametrize(
@@ -121,8 +152,8 @@ def test_nothing_has_to_change_for_a_hit(cache: Cache, case: str) -> None:
 @pytest.mark.parametrize(
     ("case", "advice"),
     [
-        ("a far text", "a variant nearer by 0.578 in score: add this wording to the right entry's paraphrases"),
-        ("two answers", "0.050 more margin to the next different answer: say what tells the two apart"),
+        ("a far text", "0.8526 more confidence: add this wording to the right entry's paraphrases and build again"),
+        ("two answers", "more than 0.000 of margin to the best different answer: say what tells the two apart"),
         ("an exact guard", "nothing: a guard of login/add is nearest; if it is wrong, remove it from `rejects`"),
         (
             "a guard that is nearest",
@@ -142,40 +173,64 @@ def test_a_miss_says_what_would_have_to_change(cache: Cache, case: str, advice: 
     assert [change for change in changes if change.startswith(advice)] != []
 
 
-def test_a_far_text_near_two_answers_lacks_both(cache: Cache) -> None:
-    """Where score and margin are too small, both are named."""
-    changes = cache.explain("add files").changes
-    assert changes == (
-        "a variant nearer by 0.303 in score: add this wording to the right entry's paraphrases",
-        "0.026 more margin to the next different answer: say what tells the two apart",
-    )
+def test_facts_that_differ_are_named(build: Callable[..., BuildReport]) -> None:
+    """Where a number or a negation tells query and text apart, the advice says so in words."""
+    entries = [{"id": "list", "query": "list the 10 largest files below a folder", "answer": "du"}]
+    with Cache.open(build(entries, name="one").path) as cache:
+        first, *others = cache.explain("do not list the 25 largest trees below a folder").changes
+    assert first.endswith("more confidence: add this wording to the right entry's paraphrases and build again")
+    assert others[0] == "the same facts as the nearest text; these differ: number_changed, negation"
+
+
+def said_of(outcome: Outcome) -> dict[str, str]:
+    """Give the lines of a table by their first word, each with single spaces."""
+    lines = [" ".join(line.split()) for line in outcome.out.splitlines() if line]
+    return {line.split()[0]: line for line in lines if line.split()[0].isalpha()}
 
 
 def test_the_table_of_a_hit(bundle_dir: Path) -> None:
-    """A person sees score, margin and verdict, each beside what it had to reach."""
-    lines = semcache("explain", bundle_dir, "now add login page").out.splitlines()
-    said = {line.split()[0]: " ".join(line.split()) for line in lines if line and line.split()[0].isalpha()}
-    assert said["score"] == "score 0.9183 >= 0.7000 enough"
-    assert said["margin"].startswith("margin 0.5702 >= 0.0500 enough")
+    """A person sees the confidence beside what it had to reach, what certifies that, and the verdict."""
+    said = said_of(semcache("explain", bundle_dir, "now add login page"))
+    assert said["confidence"] == "confidence 0.9933 >= 0.9000 enough"
+    assert said["certified"] == "certified an error of at most 10 %: 30 of 1,000 calibration hits were wrong"
+    assert said["neighbours"] == "neighbours score 0.92 margin 0.57 mean_margin 0.47"
+    assert said["words"].startswith("words unsaid 0.50 ")
     assert said["verdict"] == "verdict hit (semantic): login/add"
     assert "for" not in said
 
 
 def test_the_table_of_a_miss_below_the_threshold(bundle_dir: Path) -> None:
-    """A person sees that the score is too little, and how much is missing."""
+    """A person sees that the confidence is too little, and how much is missing."""
     out = semcache("explain", bundle_dir, "docker").out
-    assert "score       0.1217 <  0.7000  too little" in out
+    assert "confidence  0.0474 <  0.9000  too little" in out
     assert "verdict     miss (below_threshold): " in out
-    assert "for a hit   a variant nearer by 0.578 in score" in out
+    assert "for a hit   0.8526 more confidence" in out
 
 
-def test_the_table_of_a_miss_below_the_margin(bundle_dir: Path) -> None:
-    """A person sees that the score would do and the margin does not."""
-    out = semcache("explain", bundle_dir, "Set up a PostgreSQL database please").out
-    assert "score       0.9224 >= 0.7000  enough" in out
-    assert "margin      0.0000 <  0.0500  too little" in out
-    assert "verdict     miss (below_margin): " in out
-    assert "for a hit   0.050 more margin" in out
+def test_the_table_of_an_error_that_is_not_certified(bundle_dir: Path) -> None:
+    """A person sees that the confidence has nothing to reach, and what a certificate would take."""
+    outcome = semcache("explain", bundle_dir, "now add login page", "--max-error", "0.005")
+    said = said_of(outcome)
+    assert said["confidence"] == "confidence 0.9933 an error of at most 0.5 % is not certified"
+    assert "certified" not in said
+    assert said["verdict"].startswith("verdict miss (uncertified): ")
+
+
+def test_the_table_marks_candidate_and_rival(bundle_dir: Path) -> None:
+    """A person sees which rows the margin was measured between, and that one of them is not the first."""
+    lines = semcache("explain", bundle_dir, "Set up a PostgreSQL database please").out.splitlines()
+    marked = {line.split()[1]: line.split()[5] for line in lines if line[:3] in ("1 >", "1 *", "2 >", "2 *")}
+    assert set(marked.values()) == {"db/setup", "shell/setup"}
+    assert set(marked) == {">", "*"}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ("a text that is none", "a long text")])
+def test_the_table_fits_a_terminal_of_100_columns(bundle_dir: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of the columns is wider than the terminal; sentences may be."""
+    monkeypatch.setenv("COLUMNS", "100")
+    text, _, _ = CASES[case]
+    lines = semcache("explain", bundle_dir, text).out.splitlines()
+    assert [line for line in lines if len(line) > 100 and not line.startswith(("verdict", "for a hit"))] == []
 
 
 def test_the_table_of_a_guard(bundle_dir: Path) -> None:
@@ -195,6 +250,6 @@ def test_the_table_without_neighbours(bundle_dir: Path, text: str, reason: str) 
 
 
 def test_k_limits_what_is_shown_and_not_what_is_decided(cache: Cache) -> None:
-    """Showing one neighbour does not change margin or result."""
+    """Showing one neighbour does not change features or result."""
     one, ten = cache.explain("now add login page", k=1), cache.explain("now add login page", k=10)
-    assert (len(one.neighbours), one.margin, one.result) == (1, ten.margin, ten.result)
+    assert (len(one.neighbours), one.features, one.result) == (1, ten.features, ten.result)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from running import Outcome, run_module, semcache
 
-HASHING = ("--model", "hashing", "--threshold", "0.7", "--margin", "0.05")
+HASHING = ("--model", "hashing", "--max-error", "0.1")
 
 
 def test_build_makes_a_bundle_that_answers(corpus: Path, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_build_json(corpus: Path, tmp_path: Path) -> None:
     assert found["path"] == str(tmp_path / "mine" / "versions" / found["id"])
     assert (found["is_new"], found["n_duplicates"], found["n_rejects"]) == (True, 0, 2)
     assert found["counts"] == {"entries": 5, "answers": 5, "rows": 11, "guards": 2, "unindexed": 0, "keys": 10}
-    assert set(found["seconds"]) == {"scan", "export", "embed", "index", "publish"}
+    assert set(found["seconds"]) == {"scan", "export", "embed", "fit", "index", "publish"}
 
 
 def test_build_is_silent_on_stderr_where_it_is_not_a_terminal(corpus: Path, tmp_path: Path) -> None:
@@ -48,12 +48,13 @@ def test_build_is_silent_on_stderr_where_it_is_not_a_terminal(corpus: Path, tmp_
 def test_build_takes_its_settings_from_the_file(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The [build] table of semcache.toml is used where no option is given."""
     monkeypatch.chdir(tmp_path)
-    settings = 'root = "here"\n[build]\nmodel = "hashing"\nthreshold = 0.66\nmargin = 0.0\ncompress = true\n'
+    settings = 'root = "here"\n[build]\nmodel = "hashing"\nmax_error = 0.05\noutside_share = 0.25\ncompress = true\n'
     (tmp_path / "semcache.toml").write_text(settings, encoding="utf-8")
     semcache("build", corpus, "--name", "mine")
     manifest = semcache("info", "mine", "--json").json["manifest"]
-    found = (manifest["encoder"]["name"], manifest["decision"]["threshold"], manifest["decision"]["margin"])
-    assert (*found, manifest["compression"]) == ("hashing", 0.66, 0.0, "zstd")
+    decision = manifest["decision"]
+    found = (manifest["encoder"]["name"], decision["max_error"], decision["calibration"]["outside_share"])
+    assert (*found, manifest["compression"]) == ("hashing", 0.05, 0.25, "zstd")
 
 
 def test_build_of_several_files(corpus: Path, tmp_path: Path) -> None:
@@ -109,10 +110,11 @@ def test_search_of_bytes_that_are_no_utf8_is_one_line(bundle_dir: Path) -> None:
 
 
 def test_explain_json(bundle_dir: Path) -> None:
-    """--json gives the query as it was matched, the neighbours, the rule and the result."""
+    """--json gives the query as it was matched, the neighbours, the certificate and the result."""
     found = semcache("explain", bundle_dir, "  Add LOGIN page!! ", "-k", "2", "--json").json
-    shown = ("normalised", "n_tokens", "max_tokens", "threshold", "min_margin", "changes")
-    assert [found[key] for key in shown] == ["add login page", 3, 256, 0.7, 0.05, []]
+    shown = ("normalised", "n_tokens", "max_tokens", "candidate", "rival", "max_error", "threshold", "changes")
+    assert [found[key] for key in shown] == ["add login page", 3, 256, 0, None, 0.1, 0.9, []]
+    assert (found["n_hits"], found["n_wrong"], found["features"]["score"]) == (1000, 30, pytest.approx(1.0, abs=1e-3))
     assert [neighbour["entry_id"] for neighbour in found["neighbours"]] == ["login/add", "login/add"]
     assert (found["result"]["hit"], found["result"]["entry_id"]) == (True, "login/add")
 
@@ -147,6 +149,14 @@ def test_info_for_a_person(bundle_dir: Path) -> None:
     assert [lines[key] for key in shown] == ["small", "shell, web", "Apache-2.0", "small.jsonl (5)"]
 
 
+def test_info_says_what_is_certified(bundle_dir: Path) -> None:
+    """A person sees every level with the confidence it takes, or that there is none, and what it rests on."""
+    lines = dict(line.split(maxsplit=1) for line in semcache("info", bundle_dir).out.splitlines() if " by" not in line)
+    assert lines["decision"] == "generic verifier, error of at most 10 % unless a caller asks for less"
+    assert lines["certified"] == "0.5 % no, 1 % at 0.9800, 2 % at 0.9800, 5 % at 0.9000, 10 % at 0.9000"
+    assert lines["calibrated"] == "on 2,000 generic queries, 800 of them without a right answer"
+
+
 def test_info_needs_no_encoder(bundle_dir: Path) -> None:
     """What a bundle is can be told without its encoder."""
     encoders = bundle_dir.parent / "encoders"
@@ -160,7 +170,9 @@ def test_check_of_a_sound_bundle(bundle_dir: Path) -> None:
     assert semcache("check", bundle_dir, "--json").json == {"ok": True, "problems": []}
 
 
-@pytest.mark.parametrize("name", ["index.faiss", "values.mdb", "rows.npy", "entries.npy", "probes.npy"])
+@pytest.mark.parametrize(
+    "name", ["index.faiss", "values.mdb", "rows.npy", "entries.npy", "probes.npy", "trees.npy", "words.npy"]
+)
 def test_check_finds_one_changed_byte(bundle_dir: Path, name: str) -> None:
     """One byte of any file is a problem that names the file, and exit code 1."""
     path = next((bundle_dir / "versions").iterdir()) / name

@@ -73,7 +73,7 @@ def test_a_k_outside_its_range_is_one_line(bundle_dir: Path, k: str) -> None:
     assert line == f"semcache: k: found {k}, allowed 1 to 65536"
 
 
-@pytest.mark.parametrize("option", ["--threshold=1.5", "--margin=-1", "--seed=-1", "--workers=-1"])
+@pytest.mark.parametrize("option", ["--max-error=0.03", "--outside-share=1", "--seed=-1", "--workers=-1"])
 def test_a_setting_outside_its_range_is_one_line(corpus: Path, tmp_path: Path, option: str) -> None:
     """Every setting of a build says its range."""
     line = error_line(semcache("build", corpus, "--name", "a", "--root", tmp_path, "--model", "hashing", option))

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from running import Outcome, semcache
 
-from semcache import Cache, Hit, evaluate, read_queries
-from semcache.lookup.candidates import Promise
+from semcache import Cache, evaluate, read_queries
 
 LINES: list[dict[str, Any]] = [
     {"text": "add login page", "entry_id": "login/add", "namespace": "web"},
@@ -21,29 +18,6 @@ LINES: list[dict[str, Any]] = [
     {"text": "list all the files", "entry_id": "db/setup"},
     {"text": "docker", "entry_id": None},
 ]
-
-
-@pytest.fixture(autouse=True)
-def _certified_by_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take a hit's score for its confidence, and a certificate for given: the bundle of the tests has none."""
-
-    def assess(cache: Cache, texts: Sequence[str], *, namespace: str | None = None) -> list[Any]:
-        return [
-            SimpleNamespace(
-                kind=result.kind if isinstance(result, Hit) else None,
-                entry_id=result.entry_id if isinstance(result, Hit) else None,
-                variant=result.variant if isinstance(result, Hit) else None,
-                confidence=min(1.0, result.score) if isinstance(result, Hit) else None,
-                score=result.score,
-                features={"margin": 0.25},
-                reason=None if isinstance(result, Hit) else result.reason,
-            )
-            for result in cache.lookup_many(texts, namespace=namespace)
-        ]
-
-    promises = (Promise(0.01, None, 100, 0), Promise(0.1, 0.75, 400, 30))
-    monkeypatch.setattr(Cache, "assess", assess, raising=False)
-    monkeypatch.setattr("semcache.lookup.evaluate.promises_of", lambda _: promises)
 
 
 @pytest.fixture
@@ -57,8 +31,8 @@ def queries(tmp_path: Path) -> Path:
 def test_json_says_what_was_served_and_what_was_wrong(bundle_dir: Path, queries: Path) -> None:
     """Entry, tag and own id as labels; levels, kinds, slices, misses and the false hit."""
     found = semcache("eval", bundle_dir, "--queries", queries, "--json").json
-    level = found["levels"][1]
-    assert (level["n_hits"], level["n_wrong"], level["error"], level["threshold"]) == (4, 1, 0.25, 0.75)
+    level = found["levels"][-1]
+    assert (level["n_hits"], level["n_wrong"], level["error"], level["threshold"]) == (4, 1, 0.25, 0.9)
     assert {row["name"]: (row["n_hits"], row["n_wrong"]) for row in found["kinds"]} == {
         "exact": (1, 0),
         "semantic": (3, 1),
@@ -76,7 +50,7 @@ def test_the_library_measures_the_same(bundle_dir: Path, queries: Path) -> None:
     with Cache.open(bundle_dir) as cache:
         found = evaluate(cache, read_queries([queries]).queries)
     assert [hit.query.text for hit in found.false_hits] == ["list all the files"]
-    assert (found.name, found.n_queries, len(found.levels)) == ("small", 5, 2)
+    assert (found.name, found.n_queries, len(found.levels)) == ("small", 5, 5)
 
 
 def test_a_person_sees_the_summary_first(bundle_dir: Path, queries: Path) -> None:
@@ -84,7 +58,7 @@ def test_a_person_sees_the_summary_first(bundle_dir: Path, queries: Path) -> Non
     outcome = semcache("eval", bundle_dir, "--queries", queries)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("Certified for at most 10 % error, the bundle served 80.0 % of 5 queries; 25.0 % of ")
-    assert "1 %            -" in outcome.out
+    assert "0.5 %          -" in outcome.out
     assert "1 false hit, the surest first:" in outcome.out
 
 
@@ -100,9 +74,27 @@ def test_files_are_written_and_read_together(bundle_dir: Path, queries: Path, tm
 
 
 def test_max_error_chooses_what_is_shown(bundle_dir: Path, queries: Path) -> None:
-    """1 % is not certified: only the very same text is served, and nothing is wrong."""
-    found = semcache("eval", bundle_dir, "--queries", queries, "--json", "--max-error", "0.05").json
+    """0.5 % is not certified: only the very same text is served, and nothing is wrong."""
+    found = semcache("eval", bundle_dir, "--queries", queries, "--json", "--max-error", "0.005").json
     assert (found["shown_max_error"], found["false_hits"]) == (None, [])
+    stricter = semcache("eval", bundle_dir, "--queries", queries, "--json", "--max-error", "0.03").json
+    assert (stricter["shown_max_error"], stricter["false_hits"]) == (0.02, [])
+
+
+def test_a_false_hit_shows_what_it_was_made_of(bundle_dir: Path, queries: Path) -> None:
+    """The features are those that explain shows for the same text."""
+    (false,) = semcache("eval", bundle_dir, "--queries", queries, "--json").json["false_hits"]
+    explained = semcache("explain", bundle_dir, "list all the files", "--json").json
+    assert false["confidence"] == pytest.approx(explained["confidence"], abs=1e-4)
+    assert false["features"] == {name: pytest.approx(value) for name, value in explained["features"].items()}
+
+
+def test_an_expired_entry_is_no_candidate(bundle_dir: Path) -> None:
+    """What a lookup would not serve for its age is not counted as served."""
+    with Cache.open(bundle_dir) as cache:
+        near, exact = cache.assess(["how to use database version nine again", "How to use database version nine"])
+    assert (near.reason, near.confidence, near.entry_id) == ("expired", None, "db/old")
+    assert (exact.reason, exact.confidence) == ("expired", None)
 
 
 def test_bad_lines_are_printed_with_their_place(bundle_dir: Path, queries: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,9 @@ def test_a_hit_is_printed_with_its_entry_and_answer(bundle_dir: Path) -> None:
     assert outcome == Outcome(0, f"hit   login/add  (exact)\n      matched: add login page\n\n{ANSWER}\n", "")
 
 
-def test_a_semantic_hit_is_printed_with_its_score(bundle_dir: Path) -> None:
-    """A person sees that a hit is a semantic one, and how near it is."""
-    assert "hit   login/add  (semantic, score 0.918)\n" in semcache("lookup", bundle_dir, SEMANTIC).out
+def test_a_semantic_hit_is_printed_with_its_confidence(bundle_dir: Path) -> None:
+    """A person sees that a hit is a semantic one, and how sure the bundle is of it."""
+    assert "hit   login/add  (semantic, confidence 0.993)\n" in semcache("lookup", bundle_dir, SEMANTIC).out
 
 
 def test_a_miss_is_printed_with_its_reason_and_the_nearest_text(bundle_dir: Path) -> None:
@@ -70,11 +71,12 @@ def test_json_of_an_exact_hit(bundle_dir: Path) -> None:
     }
 
 
-def test_json_of_a_semantic_hit_has_score_and_threshold(bundle_dir: Path) -> None:
-    """--json of a semantic hit says how near it is and how near it had to be."""
+def test_json_of_a_semantic_hit_has_confidence_and_threshold(bundle_dir: Path) -> None:
+    """--json of a semantic hit says how sure the bundle is and how sure it had to be."""
     found = semcache("lookup", bundle_dir, SEMANTIC, "--json").json
-    shown = {key: found[key] for key in ("hit", "kind", "entry_id", "threshold", "confidence")}
-    assert shown == {"hit": True, "kind": "semantic", "entry_id": "login/add", "threshold": 0.7, "confidence": None}
+    shown = {key: found[key] for key in ("hit", "kind", "entry_id", "threshold")}
+    assert shown == {"hit": True, "kind": "semantic", "entry_id": "login/add", "threshold": 0.9}
+    assert found["confidence"] == pytest.approx(0.9933, abs=1e-3)
     assert found["score"] == pytest.approx(0.918349, abs=1e-3)
 
 
@@ -184,9 +186,30 @@ def test_an_unknown_namespace_is_a_miss_that_names_the_known_ones(bundle_dir: Pa
 
 
 def test_max_error_of_a_semantic_text_is_uncertified(bundle_dir: Path) -> None:
-    """A bundle without a certificate serves no semantic hit to who states an error."""
-    found = semcache("lookup", bundle_dir, SEMANTIC, "--max-error", "0.02", "--json").json
+    """Who states an error that the bundle has no certificate for gets no semantic hit, and is told what it takes."""
+    found = semcache("lookup", bundle_dir, SEMANTIC, "--max-error", "0.005", "--json").json
     assert (found["hit"], found["reason"]) == (False, "uncertified")
+    assert found["detail"].startswith("an error of at most 0.5 % is not certified for this bundle; it takes 447 more")
+
+
+@pytest.mark.parametrize(
+    ("max_error", "threshold"),
+    [("1", 0.9), ("0.1", 0.9), ("0.07", 0.9), ("0.05", 0.9), ("0.02", 0.98), ("0.01", 0.98)],
+)
+def test_max_error_is_rounded_down_to_a_certified_level(bundle_dir: Path, max_error: str, threshold: float) -> None:
+    """An error between two levels gets the stricter one; more than the bundle's own gets the bundle's own."""
+    found = semcache("lookup", bundle_dir, SEMANTIC, "--max-error", max_error, "--json").json
+    assert (found["hit"], found["threshold"]) == (True, threshold)
+
+
+def test_a_hit_at_a_small_error_is_a_hit_at_every_larger_one(bundle_dir: Path) -> None:
+    """Accepting more error never turns a hit into a miss."""
+    texts = f"{EXACT}\n{SEMANTIC}\n{FAR}\nshow every file here now\nadd the login page".encode()
+    errors = ("0.005", "0.01", "0.02", "0.05", "0.1", "1")
+    found = [semcache("lookup", bundle_dir, "--max-error", error, stdin=texts).json_lines for error in errors]
+    hits = [{line["query"] for line in lines if line["hit"]} for lines in found]
+    assert [len(queries) for queries in hits] == [1, 2, 2, 4, 4, 4]
+    assert all(small <= large for small, large in pairwise(hits))
 
 
 def test_max_error_still_serves_exact_texts(bundle_dir: Path) -> None:

@@ -29,15 +29,21 @@ def run(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def without_measures(printed: str) -> list[str]:
+    """Give the words of a text with # for scores, levels and counts of the certificate: trees are fitted anew."""
+    return re.sub(r"-?\d+\.\d+|\d[\d.]*(?= %)|[\d,]+ of [\d,]+(?= calibration)", "#", printed).split()
+
+
 def test_transcript_is_what_the_commands_print(model_root: Path) -> None:
-    """Every command of the console block prints exactly what stands below it."""
+    """Every command of the console block prints what stands below it, but for what is measured."""
     (transcript,) = blocks("console")
     steps = [step.split("\n", 1) for step in transcript.split("$ ")[1:]]
     assert len(steps) == 3
     for command, shown in steps:
         program, *arguments = shlex.split(command)
         assert program == "semcache"
-        assert run(["-m", "semcache", *arguments], model_root.parent).strip() == shown.strip()
+        printed = run(["-m", "semcache", *arguments], model_root.parent)
+        assert without_measures(printed) == without_measures(shown)
 
 
 def test_six_lines_print_an_answer(model_root: Path) -> None:

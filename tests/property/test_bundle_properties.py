@@ -24,7 +24,7 @@ BOUNDED = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-CONFIG = BuildConfig(model="hashing", threshold=0.7, margin=0.05, n_workers=1)
+CONFIG = BuildConfig(model="hashing", max_error=0.1, n_workers=1)
 LETTERS = st.characters(exclude_categories=["Cs", "Cc"])
 TEXT = st.text(LETTERS, min_size=1, max_size=12).filter(normalise) | st.sampled_from(["C#", "C", "cd ..", "cd .", ".."])
 ANSWER = st.sampled_from(["one", "two", "caf\u00e9 \u4f60", {"a": [1, None]}, [], 0, False])
@@ -74,7 +74,7 @@ def test_every_variant_finds_its_answer_and_every_guard_misses(entries: Entries,
     """Whatever scans clean builds, checks clean, and answers as it was written; no guard is ever served."""
     with written(entries) as path:
         assume(not scan_corpora([path]).n_problems)
-        config = BuildConfig(model="hashing", threshold=0.7, margin=0.05, n_workers=1, compress=compress)
+        config = BuildConfig(model="hashing", max_error=0.1, n_workers=1, compress=compress)
         build_bundle([path], name="p", root=path.parent, config=config, fs=NoSync())
         assert check_bundle("p", root=path.parent) == []
         with Cache.open("p", root=path.parent) as cache:
@@ -103,7 +103,7 @@ def test_the_same_corpus_is_the_same_version(entries: Entries) -> None:
         assume(not scan_corpora([path]).n_problems)
         one = build_bundle([path], name="p", root=path.parent / "one", config=CONFIG, fs=NoSync())
         again = build_bundle([path], name="p", root=path.parent / "one", config=CONFIG, fs=NoSync())
-        threads = BuildConfig(model="hashing", threshold=0.7, margin=0.05, n_workers=3, batch_rows=16)
+        threads = BuildConfig(model="hashing", max_error=0.1, n_workers=3, batch_rows=16)
         other = build_bundle([path], name="p", root=path.parent / "other", config=threads, fs=NoSync())
     assert (again.id, again.is_new, other.id) == (one.id, False, one.id)
 

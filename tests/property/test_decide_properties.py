@@ -3,70 +3,38 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semcache.core.decide import GUARD, Policy, decide
+from semcache.core.decide import decide
 
 BOUNDED = settings(max_examples=150, deadline=None, derandomize=True, database=None)
-ROWS = st.lists(st.tuples(st.floats(-1, 1), st.integers(GUARD, 3)), min_size=1, max_size=8)
 SHARE = st.floats(0, 1)
-
-
-def split(rows: list[tuple[float, int]]) -> tuple[list[float], list[int]]:
-    """Give scores, best first, and answers."""
-    ordered = sorted(rows, key=lambda row: -row[0])
-    return [score for score, _ in ordered], [answer for _, answer in ordered]
+THRESHOLD = st.none() | SHARE
 
 
 @BOUNDED
-@given(rows=ROWS, threshold=SHARE, margin=SHARE, exhaustive=st.booleans())
-def test_a_hit_has_score_margin_and_an_answer(
-    rows: list[tuple[float, int]], threshold: float, margin: float, *, exhaustive: bool
+@given(is_guard=st.booleans(), nearest=st.booleans(), confidence=st.floats(), threshold=THRESHOLD)
+def test_a_hit_is_certified_and_no_guard(
+    *, is_guard: bool, nearest: bool, confidence: float, threshold: float | None
 ) -> None:
-    """Whatever the rows are, nothing is served that breaks a rule."""
-    scores, answers = split(rows)
-    verdict = decide(scores, answers, policy=Policy(threshold, margin), exhaustive=exhaustive)
-    if verdict.reason is None:
-        assert answers[0] != GUARD
-        assert scores[0] >= threshold
-        assert verdict.margin is not None
-        assert verdict.margin >= margin
-        assert all(scores[0] - s >= margin for s, a in zip(scores, answers, strict=True) if a != answers[0])
+    """Whatever the confidence is, nothing is served that breaks a rule."""
+    reason = decide(is_guard=is_guard, nearest_is_guard=nearest, confidence=confidence, threshold=threshold)
+    may_serve = not is_guard and not nearest and threshold is not None and confidence >= threshold
+    assert (reason is None) == may_serve
 
 
 @BOUNDED
-@given(rows=ROWS, threshold=SHARE, margin=SHARE, stricter=SHARE, wider=SHARE, exhaustive=st.booleans())
-def test_a_stricter_policy_never_makes_a_hit(
-    rows: list[tuple[float, int]], threshold: float, margin: float, stricter: float, wider: float, *, exhaustive: bool
-) -> None:
+@given(confidence=SHARE, loose=SHARE, strict=SHARE)
+def test_a_stricter_threshold_never_makes_a_hit(confidence: float, loose: float, strict: float) -> None:
     """Callers may only tighten."""
-    scores, answers = split(rows)
-    loose = decide(scores, answers, policy=Policy(threshold, margin), exhaustive=exhaustive)
-    strict_policy = Policy(max(threshold, stricter), max(margin, wider))
-    strict = decide(scores, answers, policy=strict_policy, exhaustive=exhaustive)
-    assert loose.reason is None or strict.reason is not None
+    low, high = min(loose, strict), max(loose, strict)
+    at_low = decide(is_guard=False, nearest_is_guard=False, confidence=confidence, threshold=low)
+    at_high = decide(is_guard=False, nearest_is_guard=False, confidence=confidence, threshold=high)
+    assert at_low is None or at_high is not None
 
 
 @BOUNDED
-@given(ROWS, SHARE, SHARE)
-def test_rows_that_may_be_unseen_never_make_a_hit(
-    rows: list[tuple[float, int]], threshold: float, margin: float
-) -> None:
-    """The margin is never overstated where there may be more rows."""
-    scores, answers = split(rows)
-    policy = Policy(threshold, margin)
-    all_seen = decide(scores, answers, policy=policy, exhaustive=True)
-    some_seen = decide(scores, answers, policy=policy, exhaustive=False)
-    assert all_seen.reason is None or some_seen.reason is not None
-
-
-@BOUNDED
-@given(ROWS, SHARE, SHARE, st.integers(0, 8))
-def test_looking_at_fewer_rows_never_makes_a_hit(
-    rows: list[tuple[float, int]], threshold: float, margin: float, n_fewer: int
-) -> None:
-    """What is served on the nearest few would be served on all of them."""
-    scores, answers = split(rows)
-    n = max(1, len(rows) - n_fewer)
-    policy = Policy(threshold, margin)
-    few = decide(scores[:n], answers[:n], policy=policy, exhaustive=n == len(rows))
-    every = decide(scores, answers, policy=policy, exhaustive=True)
-    assert few.reason is not None or every.reason is None
+@given(confidence=SHARE, threshold=THRESHOLD, is_guard=st.booleans())
+def test_a_guard_never_makes_a_hit(*, confidence: float, threshold: float | None, is_guard: bool) -> None:
+    """It is a veto and nothing else."""
+    free = decide(is_guard=is_guard, nearest_is_guard=False, confidence=confidence, threshold=threshold)
+    guarded = decide(is_guard=is_guard, nearest_is_guard=True, confidence=confidence, threshold=threshold)
+    assert guarded is not None or free is None

@@ -66,12 +66,23 @@ MANIFEST: dict[str, Any] = {
         "recall_at_10": 1.0,
         "recall_queries": 1,
     },
-    "decision": {"rule": "threshold-margin", "threshold": 0.8, "margin": 0.1, "n_neighbours": 64},
+    "decision": {
+        "features": ["score", "margin"],
+        "n_trees": 1,
+        "fitted": "generic",
+        "n_fitted": 0,
+        "has_adapter": False,
+        "n_neighbours": 64,
+        "max_error": 0.02,
+        "calibration": {"source": "generic", "n_queries": 9, "n_outside": 4, "outside_share": 0.4, "alpha": 0.05},
+        "levels": [{"max_error": 0.02, "threshold": None, "n_hits": 9, "n_wrong": 1, "n_missing": 7}],
+    },
     "files": {"rows.npy": {"size_bytes": 1, "sha256": "0" * 64}},
 }
 PLACES = [
     *((name,) for name in MANIFEST),
     *((name, inner) for name in ("counts", "encoder", "index", "decision", "files") for inner in MANIFEST[name]),
+    *(("decision", "calibration", name) for name in MANIFEST["decision"]["calibration"]),
     *(("files", "rows.npy", "sha256"), ("encoder", "x"), ("x",)),
 ]
 

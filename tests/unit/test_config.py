@@ -11,8 +11,7 @@ from semcache.errors import ConfigError
 
 BUILD_RANGES: list[tuple[str, float, float]] = [
     ("seed", 0, 2_147_483_647),
-    ("threshold", 0.0, 1.0),
-    ("margin", 0.0, 1.0),
+    ("outside_share", 0.0, 0.9),
     ("n_neighbours", 2, 1024),
     ("min_recall_at_1", 0.0, 1.0),
     ("min_recall_at_10", 0.0, 1.0),
@@ -26,7 +25,7 @@ def test_the_defaults_of_a_build_are_the_documented_ones() -> None:
     """What changes results has the value that the command line names."""
     config = BuildConfig()
     assert (config.model, config.index, config.seed, config.compress) == ("all-MiniLM-L6-v2", "auto", 0, False)
-    assert (config.threshold, config.margin, config.n_neighbours) == (0.80, 0.10, 64)
+    assert (config.max_error, config.outside_share, config.adapter, config.n_neighbours) == (0.02, 0.4, True, 64)
     assert (config.min_recall_at_1, config.min_recall_at_10) == (0.99, 0.98)
 
 
@@ -49,7 +48,7 @@ def test_a_value_outside_its_range_says_found_and_allowed(name: str, low: float,
         BuildConfig(**arguments)
 
 
-@pytest.mark.parametrize("name", ["threshold", "margin", "min_recall_at_1", "min_recall_at_10"])
+@pytest.mark.parametrize("name", ["min_recall_at_1", "min_recall_at_10"])
 def test_not_a_number_is_outside_every_range(name: str) -> None:
     """It would compare false with every score."""
     arguments: dict[str, Any] = {name: float("nan")}
@@ -60,7 +59,20 @@ def test_not_a_number_is_outside_every_range(name: str) -> None:
 def test_every_number_of_a_build_has_a_range() -> None:
     """A new setting gets one, and a line in this test."""
     numbers = {field.name for field in fields(BuildConfig) if type(field.default) in {int, float}}
-    assert numbers == {name for name, _, _ in BUILD_RANGES}
+    assert numbers == {"max_error", *(name for name, _, _ in BUILD_RANGES)}
+
+
+@pytest.mark.parametrize("level", [0.005, 0.01, 0.02, 0.05, 0.1])
+def test_each_certified_error_may_be_promised(level: float) -> None:
+    """The five levels that a certificate speaks of."""
+    assert BuildConfig(max_error=level).max_error == level
+
+
+@pytest.mark.parametrize("level", [0.0, 0.03, 1.0, -0.01, float("nan"), float("inf")])
+def test_no_other_error_may_be_promised(level: float) -> None:
+    """Nothing is ever certified for it."""
+    with pytest.raises(ConfigError, match=f"^max_error: found {level}, allowed 0.005, 0.01, 0.02, 0.05, 0.1$"):
+        BuildConfig(max_error=level)
 
 
 @pytest.mark.parametrize("index", ["", "FLAT", "lsh"])

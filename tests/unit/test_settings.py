@@ -15,7 +15,7 @@ from semcache.settings import resolve_build, resolve_llm, resolve_root
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Give a folder whose semcache.toml sets the root and a few build settings."""
-    text = 'root = "from-toml"\n[build]\nseed = 3\nthreshold = 0.3\nmodel = "toml"\ncompress = true\n'
+    text = 'root = "from-toml"\n[build]\nseed = 3\nmin_recall_at_1 = 0.3\nmodel = "toml"\ncompress = true\n'
     (tmp_path / "semcache.toml").write_text(text)
     return tmp_path
 
@@ -34,23 +34,25 @@ def test_without_any_setting_the_defaults_hold(tmp_path: Path) -> None:
 def test_the_file_comes_before_the_default(folder: Path) -> None:
     """What it leaves out keeps its default."""
     config = resolve_build({}, environ={}, folder=folder)
-    assert config == BuildConfig(seed=3, threshold=0.3, model="toml", compress=True)
+    assert config == BuildConfig(seed=3, min_recall_at_1=0.3, model="toml", compress=True)
 
 
 def test_the_environment_comes_before_the_file(folder: Path) -> None:
     """One variable for each setting, in capitals."""
     config = resolve_build({}, environ={"SEMCACHE_SEED": "2", "SEMCACHE_COMPRESS": "0"}, folder=folder)
-    assert (config.seed, config.compress, config.threshold) == (2, False, 0.3)
+    assert (config.seed, config.compress, config.min_recall_at_1) == (2, False, 0.3)
 
 
 def test_an_argument_comes_before_the_environment(folder: Path) -> None:
     """What the caller says is what is done."""
-    environ = {"SEMCACHE_SEED": "2", "SEMCACHE_THRESHOLD": "0.2"}
-    config = resolve_build({"seed": 1, "threshold": None}, environ=environ, folder=folder)
-    assert (config.seed, config.threshold) == (1, 0.2)
+    environ = {"SEMCACHE_SEED": "2", "SEMCACHE_MIN_RECALL_AT_1": "0.2"}
+    config = resolve_build({"seed": 1, "min_recall_at_1": None}, environ=environ, folder=folder)
+    assert (config.seed, config.min_recall_at_1) == (1, 0.2)
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", 0), ("threshold", 0.0), ("margin", 0.0), ("compress", False)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", 0), ("min_recall_at_1", 0.0), ("outside_share", 0.0), ("compress", False)]
+)
 def test_zero_and_false_are_arguments(folder: Path, name: str, value: object) -> None:
     """Only None means that nothing was said."""
     environ = {f"SEMCACHE_{name.upper()}": "1"}
@@ -59,22 +61,27 @@ def test_zero_and_false_are_arguments(folder: Path, name: str, value: object) ->
 
 def test_zero_in_the_environment_is_a_value(folder: Path) -> None:
     """It takes the place of the file's setting."""
-    environ = {"SEMCACHE_SEED": "0", "SEMCACHE_THRESHOLD": "0"}
+    environ = {"SEMCACHE_SEED": "0", "SEMCACHE_MIN_RECALL_AT_1": "0"}
     config = resolve_build({}, environ=environ, folder=folder)
-    assert (config.seed, config.threshold) == (0, 0.0)
+    assert (config.seed, config.min_recall_at_1) == (0, 0.0)
 
 
 def test_zero_in_the_file_is_a_value(tmp_path: Path) -> None:
     """It takes the place of the default."""
-    assert resolve_build({}, environ={}, folder=toml(tmp_path, "[build]\nthreshold = 0\n")).threshold == 0.0
+    assert resolve_build({}, environ={}, folder=toml(tmp_path, "[build]\nmin_recall_at_1 = 0\n")).min_recall_at_1 == 0.0
 
 
 def test_settings_get_the_type_of_their_default(tmp_path: Path) -> None:
     """The environment holds text only."""
-    environ = {"SEMCACHE_SEED": "7", "SEMCACHE_THRESHOLD": "1", "SEMCACHE_COMPRESS": "True", "SEMCACHE_MODEL": "5"}
+    environ = {
+        "SEMCACHE_SEED": "7",
+        "SEMCACHE_MIN_RECALL_AT_1": "1",
+        "SEMCACHE_COMPRESS": "True",
+        "SEMCACHE_MODEL": "5",
+    }
     config = resolve_build({}, environ=environ, folder=tmp_path)
-    assert (config.seed, config.threshold, config.compress, config.model) == (7, 1.0, True, "5")
-    assert type(config.threshold) is float
+    assert (config.seed, config.min_recall_at_1, config.compress, config.model) == (7, 1.0, True, "5")
+    assert type(config.min_recall_at_1) is float
 
 
 def test_every_build_setting_has_a_variable(tmp_path: Path) -> None:
@@ -83,8 +90,9 @@ def test_every_build_setting_has_a_variable(tmp_path: Path) -> None:
         "SEMCACHE_MODEL": "m",
         "SEMCACHE_INDEX": "hnsw",
         "SEMCACHE_SEED": "1",
-        "SEMCACHE_THRESHOLD": "0.1",
-        "SEMCACHE_MARGIN": "0.2",
+        "SEMCACHE_MAX_ERROR": "0.05",
+        "SEMCACHE_OUTSIDE_SHARE": "0.2",
+        "SEMCACHE_ADAPTER": "0",
         "SEMCACHE_N_NEIGHBOURS": "5",
         "SEMCACHE_MIN_RECALL_AT_1": "0.3",
         "SEMCACHE_MIN_RECALL_AT_10": "0.4",
@@ -96,8 +104,9 @@ def test_every_build_setting_has_a_variable(tmp_path: Path) -> None:
         model="m",
         index="hnsw",
         seed=1,
-        threshold=0.1,
-        margin=0.2,
+        max_error=0.05,
+        outside_share=0.2,
+        adapter=False,
         n_neighbours=5,
         min_recall_at_1=0.3,
         min_recall_at_10=0.4,
@@ -126,7 +135,7 @@ def test_the_environment_of_the_process_is_the_default_one(tmp_path: Path, monke
         ("SEMCACHE_SEED", "one", "a int"),
         ("SEMCACHE_SEED", "1.5", "a int"),
         ("SEMCACHE_SEED", "", "a int"),
-        ("SEMCACHE_THRESHOLD", "high", "a float"),
+        ("SEMCACHE_MIN_RECALL_AT_1", "high", "a float"),
         ("SEMCACHE_COMPRESS", "maybe", "a bool"),
     ],
 )
@@ -140,7 +149,7 @@ def test_a_variable_of_another_type_is_named(tmp_path: Path, variable: str, valu
     ("line", "message"),
     [
         ("seed = [1]", "build.seed: found [1], allowed a int"),
-        ('threshold = "high"', "build.threshold: found 'high', allowed a float"),
+        ('min_recall_at_1 = "high"', "build.min_recall_at_1: found 'high', allowed a float"),
         ("compress = 5", "build.compress: found 5, allowed a bool"),
     ],
 )
@@ -160,14 +169,14 @@ def test_a_setting_is_not_bent_to_its_type(tmp_path: Path, line: str) -> None:
 
 def test_a_variable_outside_its_range_is_named(tmp_path: Path) -> None:
     """The range is the config's; the source is what the person can change."""
-    with pytest.raises(ConfigError, match=r"SEMCACHE_THRESHOLD.*found 2\.0, allowed 0\.0 to 1\.0"):
-        resolve_build({}, environ={"SEMCACHE_THRESHOLD": "2"}, folder=tmp_path)
+    with pytest.raises(ConfigError, match=r"SEMCACHE_MIN_RECALL_AT_1.*found 2\.0, allowed 0\.0 to 1\.0"):
+        resolve_build({}, environ={"SEMCACHE_MIN_RECALL_AT_1": "2"}, folder=tmp_path)
 
 
 def test_a_setting_outside_its_range_is_named_with_its_file(tmp_path: Path) -> None:
     """As for a variable."""
     with pytest.raises(ConfigError, match=r"semcache\.toml.*found 2\.0, allowed 0\.0 to 1\.0"):
-        resolve_build({}, environ={}, folder=toml(tmp_path, "[build]\nthreshold = 2\n"))
+        resolve_build({}, environ={}, folder=toml(tmp_path, "[build]\nmin_recall_at_1 = 2\n"))
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_the_words_of_results_never_change() -> None:
     assert [str(kind) for kind in VariantKind] == ["query", "paraphrase", "guard", "rule", "llm"]
     assert {str(reason) for reason in Reason} == {
         *("empty", "invalid_text", "no_namespace", "ambiguous", "too_long", "unknown_word"),
-        *("guard", "below_threshold", "below_margin", "expired", "uncertified"),
+        *("guard", "below_threshold", "expired", "uncertified"),
     }
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from semcache.bundle import layout
+from semcache.core.features import ANSWER_FACTS, N_SLOTS, N_WORDS, NO_WORD, ROW_FACTS
+from semcache.core.verifier import TREE
 
 
 def test_the_names_on_disk_never_change() -> None:
@@ -24,6 +26,12 @@ def test_the_names_on_disk_never_change() -> None:
         "ENTRIES_FILE": "entries.npy",
         "PROBES_FILE": "probes.npy",
         "RECORDS_FILE": "records.sha256",
+        "ADAPTER_FILE": "adapter.npy",
+        "ROW_FACTS_FILE": "row_facts.npy",
+        "ANSWER_FACTS_FILE": "answer_facts.npy",
+        "WORDS_FILE": "words.npy",
+        "RARITY_FILE": "rarity.npy",
+        "TREES_FILE": "trees.npy",
     }
 
 
@@ -36,6 +44,7 @@ def test_the_tables_of_values_never_change() -> None:
 def test_the_files_of_a_version_are_all_but_the_manifest() -> None:
     """The manifest lists them."""
     arrays = {"rows.npy", "entries.npy", "probes.npy"}
+    arrays |= {"adapter.npy", "row_facts.npy", "answer_facts.npy", "words.npy", "rarity.npy", "trees.npy"}
     assert set(layout.VERSION_FILES) == {"index.faiss", "values.mdb", "records.sha256", *arrays}
 
 
@@ -44,6 +53,11 @@ def test_arrays_are_little_endian_and_packed() -> None:
     assert layout.ROW_DTYPE.str == "<i4"
     assert layout.ENTRY_DTYPE.descr == [("namespace", "<i4"), ("answer", "<i4"), ("valid_until", "<i8")]
     assert layout.ENTRY_DTYPE.itemsize == 16
+    assert ROW_FACTS.descr == [("hardness", "<f4"), ("closest", "<f4")]
+    assert ANSWER_FACTS.descr == [("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<f4")]
+    assert TREE.descr == [("feature", "<i2", (7,)), ("threshold", "<f4", (7,)), ("leaf", "<f4", (8,))]
+    assert (ROW_FACTS.itemsize, ANSWER_FACTS.itemsize, TREE.itemsize) == (8, 12, 74)
+    assert (N_SLOTS, NO_WORD, N_WORDS) == (65_535, 65_535, 16)
 
 
 def test_never_is_the_last_second_there_is() -> None:

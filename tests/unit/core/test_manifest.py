@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from semcache.core.certify import CertifiedLevel
 from semcache.core.fields import FieldError
 from semcache.core.manifest import (
+    CalibrationInfo,
     CorpusInfo,
     Counts,
     DecisionInfo,
@@ -46,7 +48,17 @@ MANIFEST = Manifest(
         recall_at_10=0.5,
         recall_queries=5,
     ),
-    decision=DecisionInfo(rule="threshold-margin", threshold=0.75, margin=0.125, n_neighbours=64),
+    decision=DecisionInfo(
+        features=("score", "margin"),
+        n_trees=3,
+        fitted="written",
+        n_fitted=400,
+        has_adapter=True,
+        n_neighbours=64,
+        max_error=0.02,
+        calibration=CalibrationInfo(source="written", n_queries=900, n_outside=300, outside_share=0.25, alpha=0.05),
+        levels=(CertifiedLevel(0.01, None, 200, 1, 273), CertifiedLevel(0.02, 0.75, 600, 4, 0)),
+    ),
     files={"rows.npy": FileInfo(size_bytes=148, sha256="4" * 64), "index.faiss": FileInfo(81, "5" * 64)},
 )
 
@@ -69,10 +81,39 @@ CANONICAL = """\
     "unindexed": 0
   },
   "decision": {
-    "margin": 0.125,
+    "calibration": {
+      "alpha": 0.05,
+      "n_outside": 300,
+      "n_queries": 900,
+      "outside_share": 0.25,
+      "source": "written"
+    },
+    "features": [
+      "score",
+      "margin"
+    ],
+    "fitted": "written",
+    "has_adapter": true,
+    "levels": [
+      {
+        "max_error": 0.01,
+        "n_hits": 200,
+        "n_missing": 273,
+        "n_wrong": 1,
+        "threshold": null
+      },
+      {
+        "max_error": 0.02,
+        "n_hits": 600,
+        "n_missing": 0,
+        "n_wrong": 4,
+        "threshold": 0.75
+      }
+    ],
+    "max_error": 0.02,
+    "n_fitted": 400,
     "n_neighbours": 64,
-    "rule": "threshold-margin",
-    "threshold": 0.75
+    "n_trees": 3
   },
   "encoder": {
     "dim": 4,
@@ -150,14 +191,23 @@ FIELDS = [
     *("encoder/fingerprint", "encoder/name", "encoder/dim", "encoder/max_tokens", "encoder/probe_texts"),
     *("encoder/probe_min_cosine", "index/kind", "index/effort", "index/frame_bytes", "index/frame_sha256"),
     *("index/recall_at_1", "index/recall_at_10", "index/recall_queries"),
-    *("decision/rule", "decision/threshold", "decision/margin", "decision/n_neighbours"),
+    *("decision/features", "decision/n_trees", "decision/fitted", "decision/n_fitted", "decision/n_neighbours"),
+    *("decision/max_error", "decision/calibration", "decision/levels", "decision/calibration/source"),
+    *("decision/calibration/n_queries", "decision/calibration/n_outside", "decision/calibration/outside_share"),
+    *("decision/calibration/alpha", "decision/levels/0/max_error", "decision/levels/0/threshold"),
+    *("decision/levels/0/n_hits", "decision/levels/0/n_wrong", "decision/levels/0/n_missing"),
     *("files/rows.npy/size_bytes", "files/rows.npy/sha256"),
 ]
 
 
+DEEP = ("decision/calibration/x", "decision/levels/0/x")
+
+
 def place_of(path: str) -> str:
     """Give a path as an error names it."""
-    return "document." + path.replace("corpora/0", "corpora[0]").replace("files/", "files.").replace("/", ".")
+    return "document." + path.replace("/0", "[0]").replace("levels/1", "levels[1]").replace("files/", "files.").replace(
+        "/", "."
+    )
 
 
 def test_the_canonical_bytes_never_change() -> None:
@@ -180,7 +230,7 @@ def test_a_version_id_is_the_head_of_the_sha256() -> None:
     assert version_id(b"abc") == "ba7816bf8f01cfea414140de5dae2223"
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@pytest.mark.parametrize("path", [*FIELDS, "decision/has_adapter"])
 def test_each_missing_field_is_named(path: str) -> None:
     """No field of a manifest may be left out."""
     with pytest.raises(FieldError, match=f"^{re.escape(place_of(path))}: missing$"):
@@ -194,7 +244,7 @@ def test_each_field_of_a_wrong_type_is_named(path: str) -> None:
         parse_manifest(changed(path, value=True))
 
 
-@pytest.mark.parametrize("path", ["x", "counts/x", "corpora/0/x", "encoder/x", "index/x", "decision/x"])
+@pytest.mark.parametrize("path", ["x", "counts/x", "corpora/0/x", "encoder/x", "index/x", "decision/x", *DEEP])
 def test_each_unknown_field_is_named(path: str) -> None:
     """A field that nobody reads is an error, wherever it stands."""
     with pytest.raises(FieldError, match=f"^{re.escape(place_of(path))}: unknown field$"):
@@ -214,8 +264,11 @@ def test_an_unknown_field_of_a_file_is_named() -> None:
         ("seed", -1, "a whole number of 0 or more"),
         ("compression", "gzip", "none or zstd"),
         ("index/kind", "lsh", "flat or ivf or hnsw"),
-        ("decision/rule", "verifier", "threshold-margin"),
-        ("decision/threshold", 1.5, "a number from 0 to 1"),
+        ("decision/fitted", "by hand", "generic or written or traffic"),
+        ("decision/calibration/source", "guessed", "written or traffic or generic"),
+        ("decision/levels/1/threshold", 1.5, "a number from 0 to 1"),
+        ("decision/levels/1/threshold", float("nan"), "a number from 0 to 1"),
+        ("decision/has_adapter", 1, "true or false"),
         ("encoder/fingerprint", "2" * 31, "32 lower-case hex digits"),
         ("index/frame_sha256", "3" * 63, "64 lower-case hex digits"),
         ("corpora/0/sha256", "G" * 64, "64 lower-case hex digits"),
@@ -225,6 +278,15 @@ def test_a_value_outside_its_range_says_what_is_allowed(path: str, value: object
     """Each field is held against its own range."""
     with pytest.raises(FieldError, match=f"^{re.escape(place_of(path))}: found .*, allowed {re.escape(allowed)}$"):
         parse_manifest(changed(path, value))
+
+
+@pytest.mark.parametrize("n_levels", [0, 1])
+def test_the_error_of_a_bundle_is_one_of_its_levels(n_levels: int) -> None:
+    """Callers who name no error get what is certified for this one."""
+    document: Any = json.loads(CANONICAL)
+    document["decision"]["levels"] = document["decision"]["levels"][:n_levels]
+    with pytest.raises(FieldError, match=r"^decision: max_error: found 0\.02, allowed one of the levels$"):
+        parse_manifest(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "a\0b"])

@@ -174,7 +174,7 @@ def test_promises_are_sorted_strictest_first() -> None:
     """Whatever order the manifest has; without a certificate there are none."""
     cache: Any = FakeCache()
     assert [promise.max_error for promise in promises_of(cache)] == [0.01, 0.1]
-    cache.info.manifest.decision = SimpleNamespace()
+    cache.info.manifest.decision.levels = ()
     assert promises_of(cache) == ()
 
 

@@ -1,0 +1,156 @@
+"""Makes the queries that a decision is fitted and certified on, out of the corpus or of labelled traffic.
+
+Written queries: of each entry one variant, left out of the index. Some entries are left out whole, so that their
+query is out of scope; rejects and twins are near misses. One query an entry: variants of one entry are not
+independent draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from semcache.build.known import Ints
+from semcache.core.twins import harmless, twins
+from semcache.core.vectors import FloatRows
+
+Kind = Literal["written", "reworded", "outside", "reject", "twin", "traffic"]
+_MAX_ENTRIES = 6_000
+_MAX_FITTING = 6_000
+_REWORDED_SHARE = 0.15
+_OUT = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is indexed.
+
+    Attributes:
+        texts: of each row; may be a lazy sequence.
+        entries: (n,) entry of each row; the complement of it for a guard.
+        answers: (n,) answer of each row; as `entries` for a guard.
+        vectors: (n, dim) float32 unit rows of the encoder; zero where a text has none.
+        rarity, words: as in `DecisionArrays`.
+    """
+
+    texts: Sequence[str]
+    entries: Ints
+    answers: Ints
+    vectors: FloatRows
+    rarity: npt.NDArray[np.float32]
+    words: npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A query before it is embedded.
+
+    Attributes:
+        kind: where it comes from.
+        text: what is asked; its vector is that of `row` unless `is_new`.
+        row: the row it was made of.
+        entry, answer: of that row.
+        is_new: whether the text must be embedded.
+    """
+
+    kind: Kind
+    text: str
+    row: int
+    entry: int
+    answer: int
+    is_new: bool = False
+
+
+def plan_queries(rows: Rows, *, outside_share: float, seed: int) -> list[Planned]:
+    """Plan one query for each entry that has two variants or a reject, with a share of queries to be missed.
+
+    Args:
+        rows: what is indexed.
+        outside_share: of queries without a right answer among all, 0 to 1.
+        seed: of every choice.
+    """
+    by_entry = _rows_by_entry(rows)
+    guards = _rows_by_entry(rows, guards=True)
+    order = sorted(by_entry.keys() | guards.keys(), key=lambda entry: draw(seed, "order", entry))
+    planned: list[Planned] = []
+    for entry in order:
+        if len(planned) >= _MAX_ENTRIES:
+            break
+        is_outside = draw(seed, "outside", entry) < outside_share
+        own, rejects = by_entry.get(entry, []), guards.get(entry, [])
+        query = _outside(rows, own, rejects, entry, seed) if is_outside else _inside(rows, own, entry, seed)
+        if query is not None:
+            planned.append(query)
+    return planned
+
+
+def _rows_by_entry(rows: Rows, *, guards: bool = False) -> dict[int, list[int]]:
+    entries = ~rows.entries if guards else rows.entries
+    found: dict[int, list[int]] = {}
+    for row in np.flatnonzero((entries >= 0) & rows.vectors.any(axis=1)).tolist():
+        found.setdefault(int(entries[row]), []).append(row)
+    return found
+
+
+def _inside(rows: Rows, own: list[int], entry: int, seed: int) -> Planned | None:
+    if len(own) < 2:
+        return None
+    row = own[int(draw(seed, "row", entry) * len(own))]
+    text, answer = rows.texts[row], int(rows.answers[row])
+    if draw(seed, "reworded", entry) < _REWORDED_SHARE and (others := harmless(text, seed=seed)):
+        other = others[int(draw(seed, "harmless", entry) * len(others))]
+        return Planned("reworded", other.text, row, entry, answer, is_new=True)
+    return Planned("written", text, row, entry, answer)
+
+
+def _outside(rows: Rows, own: list[int], rejects: list[int], entry: int, seed: int) -> Planned | None:
+    """Three fifths are out of scope, a quarter rejects, the rest twins; what an entry has not becomes another."""
+    choice = draw(seed, "kind", entry)
+    if rejects and (choice >= 0.75 or not own):
+        row = rejects[int(draw(seed, "row", entry) * len(rejects))]
+        return Planned("reject", rows.texts[row], row, entry, int(rows.answers[row]))
+    if not own:
+        return None
+    row = own[int(draw(seed, "row", entry) * len(own))]
+    text, answer = rows.texts[row], int(rows.answers[row])
+    if choice >= 0.6 and (others := twins(text, seed=seed)):
+        other = others[int(draw(seed, "twin", entry) * len(others))]
+        return Planned("twin", other.text, row, entry, answer, is_new=True)
+    return Planned("outside", text, row, entry, answer)
+
+
+def plan_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Planned]:
+    """Plan queries of some entries to fit trees on: every variant, more of them to be missed. Not independent draws."""
+    by_entry, guards = _rows_by_entry(rows), _rows_by_entry(rows, guards=True)
+    planned: list[Planned] = []
+    for entry in sorted(entries, key=lambda entry: draw(seed, "order", entry)):
+        if len(planned) >= _MAX_FITTING:
+            break
+        own = by_entry.get(entry, [])
+        for row in own:
+            text, answer = rows.texts[row], int(rows.answers[row])
+            if len(own) > 1:
+                planned.append(Planned("written", text, row, entry, answer))
+            if draw(seed, "outside", row) < _OUT:
+                planned.append(Planned("outside", text, row, entry, answer))
+            if draw(seed, "twin", row) < _OUT and (others := twins(text, seed=seed)):
+                other = others[int(draw(seed, "which", row) * len(others))]
+                planned.append(Planned("twin", other.text, row, entry, answer, is_new=True))
+            if draw(seed, "reworded", row) < _REWORDED_SHARE and (others := harmless(text, seed=seed)):
+                other = others[int(draw(seed, "harmless", row) * len(others))]
+                planned.append(Planned("reworded", other.text, row, entry, answer, is_new=True))
+        planned += [
+            Planned("reject", rows.texts[row], row, entry, int(rows.answers[row])) for row in guards.get(entry, [])
+        ]
+    return planned
+
+
+def draw(seed: int, what: str, number: int) -> float:
+    """Return a number from 0 to 1 that only these three decide: the same in whatever order it is asked for."""
+    digest = blake2b(f"{seed}/{what}/{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

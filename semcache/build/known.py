@@ -1,0 +1,295 @@
+"""The rows of a bundle as its decision sees them, before the bundle is written: for fitting and certifying.
+
+A query made from a row must not meet that row, nor traces of it: what is left out here is left out of the
+neighbours and of every fact about the rows that remain (their hardness, their cohesion).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from semcache.core.features import (
+    ANSWER_FACTS,
+    N_SLOTS,
+    N_WORDS,
+    NO_WORD,
+    ROW_FACTS,
+    Candidate,
+    lexical,
+    pool,
+    rarities,
+)
+from semcache.core.lexical import Lexical, TokenRarity, analyse, token_slot
+from semcache.core.vectors import FloatRows
+
+Ints = npt.NDArray[np.int64]
+Search = Callable[[FloatRows, int], tuple[FloatRows, Ints]]
+"""Queries and k to (nq, k) scores and rows, best first, row -1 where there are no more."""
+
+_NEAR = 48
+_BLOCK = 512
+_MOST_LEFT_OUT = 512
+_RIVALS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A text with its outcome: the answer that is right, and what of the corpus must not be seen.
+
+    Attributes:
+        text, vector: the text, and its (dim,) adapted unit vector.
+        answer: the right one; None where any answer is wrong.
+        without_row: a row left out; -1 for none.
+        without_answer, without_guard: all rows of this answer, and of these guards, are left out; None for none.
+        is_thinned: leave one row of the candidate's answer out where `without_row` is none of it. A query made of a
+            row is right where its answer lacks a row: else a verifier would learn to count rows.
+        without_other: the row that this leaves out.
+    """
+
+    text: str
+    vector: npt.NDArray[np.float32]
+    answer: int | None
+    without_row: int = -1
+    without_answer: int | None = None
+    without_guard: int | None = None
+    is_thinned: bool = False
+    without_other: int = -1
+
+    @property
+    def without_rows(self) -> tuple[int, int]:
+        """The single rows left out; -1 for none."""
+        return self.without_row, self.without_other
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the decision sees of a query.
+
+    Attributes:
+        candidate: the answer it would serve.
+        features: (n_features,) float64.
+        is_right: whether serving it would be right.
+        is_guarded: whether a guard keeps it from being served, whatever the confidence.
+    """
+
+    candidate: Candidate
+    features: npt.NDArray[np.float64]
+    is_right: bool
+    is_guarded: bool
+
+
+class KnownRows:
+    """Rows with their texts, answers, adapted vectors and facts. Facts are computed where they are first needed."""
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        answers: Ints,
+        vectors: FloatRows,
+        *,
+        rarity: npt.NDArray[np.float32],
+        words: npt.NDArray[np.uint16],
+        search: Search,
+        n_neighbours: int,
+    ) -> None:
+        """Take the rows.
+
+        Args:
+            texts: of each row; may be a lazy sequence.
+            answers: (n,) of each row; a guard is the complement of its entry, negative.
+            vectors: (n, dim) float32 adapted unit rows.
+            rarity: (N_SLOTS,) of terms.
+            words: (n, N_WORDS) slots of each row.
+            search: over the same vectors.
+            n_neighbours: how many rows a lookup sees.
+        """
+        self._texts, self.answers, self._vectors, self._words = texts, answers, vectors, words
+        self._rarity = TokenRarity(rarity)
+        self._search, self._n_neighbours = search, n_neighbours
+        n = len(answers)
+        self._own, self._own_row = np.zeros((n, 2), np.float32), np.full((n, 2), -1, np.int64)
+        self._other, self._other_row = np.zeros((n, _RIVALS), np.float32), np.full((n, _RIVALS), -1, np.int64)
+        self._is_known = np.zeros(n, np.bool_)
+        self._rows_of = _rows_of(answers)
+        self._readings: dict[int, Lexical] = {}
+
+    def facts(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return the facts of all rows and of all answers, as a bundle holds them."""
+        self._learn(np.arange(len(self.answers)))
+        rows = np.zeros(len(self.answers), ROW_FACTS)
+        rows["hardness"], rows["closest"] = self._other[:, 0], self._own[:, 0]
+        answers = np.zeros(int(self.answers.max(initial=-1)) + 1, ANSWER_FACTS)
+        answers["n_rows"] = 1
+        for answer, members in self._rows_of.items():
+            if answer >= 0:
+                answers[answer] = _answer_facts(rows[members])
+        return rows, answers
+
+    def judge(self, queries: Sequence[Query]) -> Iterator[Judged]:
+        """Yield what the decision sees of each query; nothing for one that finds no row at all."""
+        return (judged for judged in self.judge_each(queries) if judged is not None)
+
+    def judge_each(self, queries: Sequence[Query]) -> Iterator[Judged | None]:
+        """Yield what the decision sees of each query; None for one that finds no row at all."""
+        for start in range(0, len(queries), _BLOCK):
+            block = queries[start : start + _BLOCK]
+            reach = self._n_neighbours + max(self._n_left_out(query) for query in block)
+            found = self._search(np.stack([query.vector for query in block]), min(reach, len(self.answers)))
+            near = [self._kept(query, scores, rows) for query, scores, rows in zip(block, *found, strict=True)]
+            asked = [self._thinned(query, *pair) for query, pair in zip(block, near, strict=True)]
+            near = [self._kept(query, *pair) for query, pair in zip(asked, near, strict=True)]
+            self._learn(self._needed(near))
+            yield from (
+                self._judged(query, *pair) if len(pair[1]) else None for query, pair in zip(asked, near, strict=True)
+            )
+
+    def _thinned(self, query: Query, scores: npt.NDArray[np.float32], rows: Ints) -> Query:
+        """Return a query that leaves out a row of its candidate, the best one never."""
+        if not query.is_thinned or not len(rows):
+            return query
+        candidate = self._pool(scores, rows, _NO_ROW_FACTS, _NO_ANSWER_FACTS)
+        members = self._rows_of[candidate.answer]
+        others = members[members != rows[candidate.position]]
+        if candidate.answer < 0 or not len(others) or query.without_row in members:
+            return query
+        return replace(query, without_other=int(others[crc32(query.text.encode()) % len(others)]))
+
+    def _n_left_out(self, query: Query) -> int:
+        left_out = (query.without_answer, query.without_guard)
+        n_rows = sum(len(self._rows_of.get(answer, ())) for answer in left_out if answer is not None)
+        return min(n_rows, _MOST_LEFT_OUT) + 1
+
+    def _kept(self, query: Query, scores: npt.NDArray[np.float32], rows: Ints) -> tuple[npt.NDArray[np.float32], Ints]:
+        keep = (rows >= 0) & (rows != query.without_row) & (rows != query.without_other)
+        for answer in (query.without_answer, query.without_guard):
+            if answer is not None:
+                keep &= self.answers[rows] != answer
+        return scores[keep][: self._n_neighbours], rows[keep][: self._n_neighbours]
+
+    def _needed(self, near: Sequence[tuple[npt.NDArray[np.float32], Ints]]) -> Ints:
+        """Return the rows whose facts the candidates of these neighbourhoods rest on."""
+        rows = [np.zeros(0, np.int64)]
+        for scores, found in near:
+            if len(found):
+                candidate = self._pool(scores, found, _NO_ROW_FACTS, _NO_ANSWER_FACTS)
+                rows += [found[candidate.position, None], self._rows_of[candidate.answer][:_MOST_LEFT_OUT]]
+        return np.unique(np.concatenate(rows))
+
+    def _pool(self, scores: npt.NDArray[np.float32], rows: Ints, row_facts: Any, answer_facts: Any) -> Candidate:
+        answers = self.answers[rows].tolist()
+        return pool(scores, answers, rows.tolist(), row_facts=row_facts, answer_facts=answer_facts)
+
+    def _judged(self, query: Query, scores: npt.NDArray[np.float32], rows: Ints) -> Judged:
+        row_facts = _Lazy(lambda row: np.array(self._row_without(row, query), ROW_FACTS))
+        answer_facts = _Lazy(lambda answer: np.array(self._answer_without(answer, query), ANSWER_FACTS))
+        candidate = self._pool(scores, rows, row_facts, answer_facts)
+        reading = self._reading(int(rows[candidate.position]))
+        words = self._words[rows[candidate.siblings]]
+        features = [*candidate.features, *lexical(analyse(query.text), reading, words, self._rarity)]
+        is_guarded = candidate.answer < 0 or self.answers[rows[0]] < 0
+        is_right = candidate.answer == query.answer and not is_guarded
+        return Judged(candidate, np.array(features), is_right=is_right, is_guarded=is_guarded)
+
+    def _reading(self, row: int) -> Lexical:
+        if row not in self._readings:
+            self._readings[row] = analyse(self._texts[row])
+        return self._readings[row]
+
+    def _answer_without(self, answer: int, query: Query) -> tuple[int, float, float]:
+        rows = [row for row in self._rows_of[answer][:_MOST_LEFT_OUT].tolist() if row not in query.without_rows]
+        return _answer_facts(np.array([self._row_without(row, query) for row in rows], ROW_FACTS))
+
+    def _row_without(self, row: int, query: Query) -> tuple[float, float]:
+        """Return hardness and closest of a row as if what the query leaves out had never been indexed."""
+        left_out = (query.without_answer, query.without_guard)
+        rivals = enumerate(self._other_row[row].tolist())
+        is_kept = (at for at, r in rivals if r < 0 or (r not in query.without_rows and self.answers[r] not in left_out))
+        at = next(is_kept, _RIVALS - 1)
+        is_nearest = self._own_row[row, 0] >= 0 and self._own_row[row, 0] in query.without_rows
+        return float(self._other[row, at]), float(self._own[row, 1 if is_nearest else 0])
+
+    def _learn(self, rows: Ints) -> None:
+        """Find each row's best rows of its own answer and of others, those that stand in for what is left out."""
+        rows = rows[~self._is_known[rows]]
+        k = min(_NEAR, len(self.answers))
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            scores, found = self._search(np.ascontiguousarray(self._vectors[block]), k)
+            for row, found_scores, found_rows in zip(block.tolist(), scores, found, strict=True):
+                self._put(row, found_scores, found_rows)
+        self._is_known[rows] = True
+
+    def _put(self, row: int, scores: npt.NDArray[np.float32], rows: Ints) -> None:
+        keep = (rows >= 0) & (rows != row)
+        scores, rows = scores[keep], rows[keep]
+        is_own = self.answers[rows] == self.answers[row]
+        own, others = np.flatnonzero(is_own)[:2], np.flatnonzero(~is_own)
+        self._own[row, : len(own)], self._own_row[row, : len(own)] = scores[own], rows[own]
+        if not len(scores):
+            return
+        self._other[row] = scores[-1]  # no other answer is nearer than the last row found
+        # A row may be left out, and all rows of one answer and one entry's guards: two rows and three answers do.
+        _, first_rows = np.unique(self.answers[rows[others]], return_index=True)
+        rivals = others[np.union1d(np.arange(min(2, len(others))), np.sort(first_rows)[:3])]
+        self._other[row, : len(rivals)], self._other_row[row, : len(rivals)] = scores[rivals], rows[rivals]
+
+
+class _Lazy:
+    """Facts computed as they are read, the way `pool` reads an array of them."""
+
+    def __init__(self, fact: Callable[[int], Any]) -> None:
+        self._fact = fact
+
+    def __getitem__(self, place: int) -> Any:
+        return self._fact(place)
+
+
+_NO_ROW_FACTS = _Lazy(lambda _: np.zeros((), ROW_FACTS))
+_NO_ANSWER_FACTS = _Lazy(lambda _: np.ones((), ANSWER_FACTS))
+
+
+def _answer_facts(rows: npt.NDArray[Any]) -> tuple[int, float, float]:
+    """Return n_rows, cohesion and hardness of an answer with these rows."""
+    cohesion = float(rows["closest"].mean()) if len(rows) > 1 else 0.0
+    return len(rows), cohesion, float(rows["hardness"].max(initial=-1.0))
+
+
+def _rows_of(answers: Ints) -> dict[int, Ints]:
+    order = np.argsort(answers, kind="stable")
+    numbers, starts = np.unique(answers[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+class Words:
+    """Collects the terms of rows as they are written: how rare each is, and which are each row's rarest."""
+
+    def __init__(self) -> None:
+        self._slots, self._ends = array("H"), array("Q")
+        self._n_with = np.zeros(N_SLOTS, np.int64)
+
+    def add(self, text: str) -> None:
+        """Take the text of the next row."""
+        slots = sorted({token_slot(term, N_SLOTS) for term in analyse(text).places})
+        self._n_with[slots] += 1
+        self._slots.extend(slots)
+        self._ends.append(len(self._slots))
+
+    def finish(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16]]:
+        """Return the (N_SLOTS,) rarities and the (n, N_WORDS) slots of each row's rarest terms."""
+        rarity = rarities(self._n_with, len(self._ends))
+        words = np.full((len(self._ends), N_WORDS), NO_WORD, "<u2")
+        start = 0
+        for row, end in enumerate(self._ends):
+            slots = self._slots[start:end]
+            if len(slots) > N_WORDS:
+                slots = array("H", sorted(sorted(slots, key=lambda slot: (-rarity[slot], slot))[:N_WORDS]))
+            words[row, : len(slots)] = slots
+            start = end
+        return rarity, words

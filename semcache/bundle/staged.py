@@ -1,0 +1,63 @@
+"""Reads back the rows of a version that is being built: the fitting needs their texts once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from semcache.bundle import layout
+from semcache.bundle.records import number_key, unpack_variant
+from semcache.store.lmdb_values import TableReader
+
+
+class StagedRows:
+    """The rows of a staging folder after `VersionWriter.finish`. Use as a context manager.
+
+    Attributes:
+        entries: (n,) int64 entry of each row; the complement of it for a guard.
+        answers: (n,) int64 answer of each row; as `entries` for a guard.
+        texts: of each row, read when asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the files.
+
+        Raises:
+            StorageError: the system refuses.
+        """
+        self.entries: npt.NDArray[np.int64] = np.load(folder / layout.ROWS_FILE, allow_pickle=False).astype(np.int64)
+        answers = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)["answer"].astype(np.int64)
+        owners = np.where(self.entries < 0, ~self.entries, self.entries)
+        self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers[owners])
+        self._tables = TableReader(folder / layout.VALUES_FILE, layout.TABLES)
+        self.texts: Sequence[str] = _Texts(self._tables, len(self.entries))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del self._tables
+
+
+class _Texts(Sequence[str]):
+    def __init__(self, tables: TableReader, n: int) -> None:
+        self._tables, self._n = tables, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        if isinstance(row, slice):
+            return [self[i] for i in range(*row.indices(self._n))]
+        if not 0 <= row < self._n:
+            raise IndexError(row)
+        record = self._tables.need(layout.VARIANTS_TABLE, number_key(row))
+        return unpack_variant(record)[1]

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from fitting import EMBEDDER, made_rows
+
+from semcache.build import fit
+from semcache.build.fit import Fitted, fit_decision
+from semcache.build.fit_queries import Rows, plan_fitting
+from semcache.build.generic import generic_counts, generic_levels, generic_trees
+from semcache.config import LEVELS, BuildConfig
+from semcache.core.certify import CertifiedLevel
+from semcache.core.features import FEATURES
+from semcache.core.verifier import TREE
+
+CONFIG = BuildConfig(model="hashing", adapter=False)
+
+
+def fitted_on(rows: Rows, **changes: Any) -> Fitted:
+    """Fit a decision without an adapter unless asked for."""
+    return fit_decision(rows, config=replace(CONFIG, **changes), embed=EMBEDDER.embed)
+
+
+def knowing_nothing(**changes: Any) -> Fitted:
+    """Fit a corpus that is large enough for trees of its own, on top of a verifier that knows nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        return fitted_on(made_rows(700), max_error=0.1, **changes)
+
+
+@cache
+def large() -> Fitted:
+    """Give such a decision, once."""
+    return knowing_nothing()
+
+
+def same(first: Fitted, second: Fitted) -> bool:
+    """Say whether two decisions are the same to the bit."""
+    names = ("row_facts", "answer_facts", "words", "rarity", "trees")
+    arrays = all(getattr(first.arrays, n).tobytes() == getattr(second.arrays, n).tobytes() for n in names)
+    adapters = [None if f.arrays.adapter is None else f.arrays.adapter.tobytes() for f in (first, second)]
+    return arrays and adapters[0] == adapters[1] and first.info == second.info
+
+
+def test_a_small_corpus_takes_what_ships() -> None:
+    """Its verifier, and the levels that are certified elsewhere."""
+    fitted = fitted_on(made_rows(12))
+    assert fitted.arrays.trees.tobytes() == generic_trees().tobytes()
+    assert (fitted.info.fitted, fitted.info.n_fitted) == ("generic", 0)
+    assert fitted.info.calibration.source == "generic"
+    assert (fitted.info.calibration.n_queries, fitted.info.calibration.n_outside) == generic_counts()
+    shipped = {level.max_error: level.threshold for level in generic_levels()}
+    assert all(level.threshold in (None, shipped[level.max_error]) for level in fitted.info.levels)
+
+
+def test_a_decision_fits_its_rows() -> None:
+    """One fact a row and an answer, features by name, the vectors that the index must hold."""
+    rows = made_rows(12)
+    fitted = fitted_on(rows)
+    assert fitted.info.features == FEATURES
+    assert fitted.info.n_trees == len(fitted.arrays.trees)
+    assert (len(fitted.arrays.row_facts), len(fitted.arrays.answer_facts)) == (len(rows.answers), 12)
+    assert fitted.arrays.answer_facts["n_rows"].tolist() == [4] * 12
+    assert not fitted.info.has_adapter
+    assert fitted.vectors is rows.vectors
+
+
+def test_a_large_corpus_fits_trees_of_its_own_and_certifies_them() -> None:
+    """On top of those that know nothing; half of its entries fit them and the others certify."""
+    info, trees = large().info, large().arrays.trees
+    assert trees[:1].tobytes() == np.zeros(1, TREE).tobytes()
+    assert len(trees) == info.n_trees > 1
+    assert (info.fitted, info.calibration.source) == ("written", "written")
+    assert info.n_fitted > 1000
+    assert 250 < info.calibration.n_queries < 450
+    assert 60 < info.calibration.n_outside < 250
+    assert any(level.threshold is not None for level in info.levels)
+    assert tuple(level.max_error for level in info.levels) == LEVELS
+
+
+def test_a_decision_is_the_same_each_time() -> None:
+    """To the bit, whatever was fitted before."""
+    assert same(large(), knowing_nothing())
+
+
+def test_another_seed_is_another_decision() -> None:
+    """Other entries fit, other queries certify."""
+    assert not same(large(), knowing_nothing(seed=1))
+
+
+def test_no_threshold_is_outside_0_to_1() -> None:
+    """What a guard keeps back is under each of them; a reader takes nothing else."""
+    thresholds = [level.threshold for level in large().info.levels if level.threshold is not None]
+    assert all(0.0 <= threshold <= 1.0 for threshold in thresholds)
+    assert thresholds == sorted(thresholds, reverse=True)
+
+
+def test_the_entries_that_fit_certify_nothing() -> None:
+    """No query of theirs counts in the certificate."""
+    fitting, certifying = set[int](), list[set[int]]()
+    certify = fit._certified
+
+    def note_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Any]:
+        fitting.update(entries)
+        return plan_fitting(rows, entries, seed=seed)
+
+    def note_certifying(trees: Any, held_out: Any, others: Any, n_fitted: int) -> Any:
+        if n_fitted:
+            certifying.append({outcome.planned.entry for outcome in held_out})
+        return certify(trees, held_out, others, n_fitted)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "plan_fitting", note_fitting)
+        patch.setattr(fit, "_certified", note_certifying)
+        knowing_nothing()
+    assert len(fitting) > 250
+    assert len(certifying[0]) > 250
+    assert fitting.isdisjoint(certifying[0])
+
+
+def test_an_adapter_is_kept_where_it_raises_coverage() -> None:
+    """Vectors of which the louder half is noise: with it, more queries find their answer."""
+    rng = np.random.default_rng(0)
+    rows = made_rows(150, with_guards=False)
+    meaning = rng.normal(size=(150, 32))[rows.answers] + 0.2 * rng.normal(size=(len(rows.answers), 32))
+    noisy = np.hstack([meaning, 1.2 * rng.normal(size=(len(rows.answers), 32))]).astype(np.float32)
+    noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", score_trees)
+        fitted = fitted_on(replace(rows, vectors=noisy), adapter=True, outside_share=0.3)
+        without = fitted_on(replace(rows, vectors=noisy), adapter=False)
+    assert fitted.info.has_adapter
+    assert fitted.arrays.adapter is not None
+    assert fitted.arrays.adapter.shape == (64, 64)
+    assert np.linalg.norm(fitted.vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert (without.info.has_adapter, without.arrays.adapter) == (False, None)
+
+
+def score_trees() -> Any:
+    """Give trees whose confidence rises with the margin, in steps."""
+    trees = np.zeros(20, TREE)
+    trees["threshold"] = 1e6
+    trees["feature"][:, 0] = FEATURES.index("margin")
+    trees["threshold"][:, 0] = np.linspace(0.0, 0.5, 20)
+    trees["leaf"][:, :4], trees["leaf"][:, 4:] = -0.3, 0.3
+    return trees
+
+
+@pytest.fixture
+def generic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a verifier that is sure of everything, and levels that promise everything."""
+    sure = np.zeros(1, TREE)
+    sure["leaf"] = 9.0
+    levels = tuple(CertifiedLevel(level, 0.5, 1000, 0, 0) for level in LEVELS)
+    monkeypatch.setattr(fit, "generic_trees", lambda: sure)
+    monkeypatch.setattr(fit, "generic_levels", lambda: levels)
+    monkeypatch.setattr(fit, "generic_counts", lambda: (9, 4))
+
+
+@pytest.mark.usefixtures("generic")
+def test_a_corpus_that_contradicts_a_generic_level_has_none() -> None:
+    """Its own queries to be missed would all be served: the promise does not hold here."""
+    info = fitted_on(made_rows(120, with_guards=False), outside_share=0.6).info
+    assert info.calibration.source == "generic"
+    assert [level.threshold for level in info.levels] == [None] * 5
+    assert info.max_error == 0.02
+
+
+@pytest.mark.usefixtures("generic")
+def test_a_corpus_that_does_not_contradict_keeps_the_generic_levels() -> None:
+    """Too few queries to say anything leave the promise as it was."""
+    info = fitted_on(made_rows(3, with_guards=False), outside_share=0.0).info
+    assert [level.threshold for level in info.levels] == [0.5] * 5
+    assert (info.max_error, info.calibration.n_queries, info.calibration.n_outside) == (0.02, 9, 4)
+
+
+@pytest.mark.parametrize("n_entries", [1, 2])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_smallest_corpora_have_a_decision(n_entries: int, seed: int) -> None:
+    """Whatever is left out of so little: a query that then finds nothing counts for nothing."""
+    assert fitted_on(made_rows(n_entries), seed=seed).info.calibration.source == "generic"
+
+
+def test_rows_without_a_vector_fit_nothing() -> None:
+    """A corpus of texts that cannot be embedded is built all the same."""
+    rows = made_rows(4)
+    fitted = fitted_on(replace(rows, vectors=np.zeros_like(rows.vectors)))
+    assert fitted.info.calibration.source == "generic"
+    assert np.isfinite(fitted.arrays.row_facts["hardness"]).all()
