@@ -18,7 +18,6 @@ from eval.retrieval import Bools, Found, Labelled, Scores, numbered, search
 from eval.splits import Parts, SetUp, draw, split
 from eval.texts import Item, read_items
 from eval.thresholds import row, served, widest_threshold
-from semcache.config import BuildConfig
 from semcache.core.metrics import aurc, calibration_error, curve_of, reliability, roc_auc, served_at
 from semcache.core.text import normalise
 
@@ -58,13 +57,14 @@ class Problem:
     parts: Parts
     found: Found
     seed: int
+    folder: str
 
 
 def prepare(set_up: SetUp, data_dir: Path, vectors: Vectors, *, seed: int) -> Problem:
     """Draw, embed, split and search."""
     drawn = draw(read_items(data_dir / set_up.folder), set_up, seed=seed)
     known, queries = labelled(set_up.folder, drawn.known, drawn.queries, vectors)
-    return Problem(known, queries, split(len(queries), seed=seed), search(known, queries), seed)
+    return Problem(known, queries, split(len(queries), seed=seed), search(known, queries), seed, set_up.folder)
 
 
 def labelled(name: str, known: Sequence[Item], queries: Sequence[Item], vectors: Vectors) -> tuple[Labelled, Labelled]:
@@ -111,6 +111,7 @@ def judge_ours(problem: Problem) -> Judged | None:
         *(known.texts, known.groups, known.vectors),
         *(learned.texts, learned.groups, learned.vectors),
         seed=problem.seed,
+        left_out=problem.folder,
         known_contexts=known.contexts,
         fit_contexts=learned.contexts,
     )
@@ -135,8 +136,7 @@ def fixed(found: Found, test: npt.NDArray[np.intp]) -> dict[str, Any]:
     """Return what rules without any choice give on the test part."""
     score, margin, is_right = found.score[test], found.margin[test], found.is_right[test]
     rules = {f"cosine {least:.2f}": score >= least for least in COSINES}
-    config = BuildConfig()
-    rules["default rule"] = (score >= config.threshold) & (margin >= config.margin)
+    rules["score .80, margin .10"] = (score >= 0.80) & (margin >= 0.10)
     return {name: row(served(is_served, is_right)) for name, is_served in rules.items()}
 
 

@@ -81,7 +81,7 @@ def ranking(documents: Sequence[Document]) -> str:
 
 
 def rules(documents: Sequence[Document]) -> str:
-    """Return exact match, fixed thresholds, the default rule and GPTCache."""
+    """Return exact match, fixed thresholds, the score .80, margin .10 and GPTCache."""
     fixed = list(_seeds(documents[0])[0]["fixed"]) if documents else []
     heads = ("set-up", "exact match", *fixed, "GPTCache")
     rows = []
