@@ -94,23 +94,25 @@ def fit_decision(rows: Rows, *, config: BuildConfig, embed: Embed) -> Fitted:
         config: of the build.
         embed: texts to (n, dim) float32 unit rows of the encoder.
     """
-    pairs = _plan(rows, config.seed, config, embed)
-    outcomes = _judge(rows, pairs, None, config)
-    adapters = _fold_adapters(rows, config)
-    adapter = None
-    if adapters:
-        adapted = _judge_adapted(rows, pairs, adapters, config)
-        if _coverage(adapted) > _coverage(outcomes) + _MIN_GAIN:
-            outcomes, adapter = adapted, _train(rows, np.ones(len(rows.answers), np.bool_), config)
-    judge = partial(_judge_by, rows, adapter, adapters, config)
-    # Other queries, whose labels are not looked at, say where thresholds are worth trying.
-    others = judge(_plan(rows, config.seed + 1, config, embed))
-    verdicts = [_certified(generic_trees(), outcomes, others, 0)]
-    if fit_entries := _entries_to_fit(outcomes, config):
+    # Other queries, of the same entries, choose: whether the adapter helps, and where thresholds are worth trying.
+    # Those that certify choose nothing, but for the better of two verdicts, each of which gets half of alpha.
+    choosing = _plan(rows, config.seed + 1, config, embed)
+    others, folds = _judge(rows, choosing, None, config), _fold_adapters(rows, config)
+    if folds and _coverage(adapted := _judge_adapted(rows, choosing, folds, config)) > _coverage(others) + _MIN_GAIN:
+        others = adapted
+    else:
+        folds = []
+    adapter = _train(rows, np.ones(len(rows.answers), np.bool_), config) if folds else None
+    judge = partial(_judge_by, rows, folds, config)
+    outcomes = judge(_plan(rows, config.seed, config, embed))
+    fit_entries = _entries_to_fit(outcomes, config)
+    alpha = ALPHA / 2 if fit_entries else ALPHA
+    verdicts = [_certified(generic_trees(), outcomes, others, 0, alpha=alpha)]
+    if fit_entries:
         fitting = judge(_embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
         trees = np.concatenate([generic_trees(), _local_trees(fitting)])
         held_out = [outcome for outcome in outcomes if outcome.planned.entry not in fit_entries]
-        verdicts.append(_certified(trees, held_out, others, len(fitting)))
+        verdicts.append(_certified(trees, held_out, others, len(fitting), alpha=alpha))
     best = max(verdicts, key=lambda verdict: verdict.coverage(config.max_error))
     vectors = adapt_all(rows.vectors, adapter)
     row_facts, answer_facts = _known(rows, vectors, config).facts()
@@ -137,10 +139,8 @@ def _entries_to_fit(outcomes: Sequence[_Outcome], config: BuildConfig) -> set[in
     return {entry for entry in entries if draw(config.seed, "part", entry) < 0.5}
 
 
-def _judge_by(
-    rows: Rows, adapter: FloatRows | None, adapters: Sequence[FloatRows], config: BuildConfig, pairs: Pairs
-) -> list[_Outcome]:
-    return _judge(rows, pairs, None, config) if adapter is None else _judge_adapted(rows, pairs, adapters, config)
+def _judge_by(rows: Rows, folds: Sequence[_Fold], config: BuildConfig, pairs: Pairs) -> list[_Outcome]:
+    return _judge_adapted(rows, pairs, folds, config) if folds else _judge(rows, pairs, None, config)
 
 
 def _local_trees(outcomes: Sequence[_Outcome]) -> npt.NDArray[Any]:
@@ -226,24 +226,45 @@ def _is_told(outcome: _Outcome, rows: Rows) -> bool:
     return planned.kind != "twin" or candidate.answer < 0 or candidate.answer == planned.answer
 
 
-def _fold_adapters(rows: Rows, config: BuildConfig) -> list[FloatRows]:
-    """Train an adapter for each fold, without its rows; none where too few answers have two variants."""
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """An adapter with the rows that it was trained without, and which queries it may judge.
+
+    Attributes:
+        adapter: (dim, dim) float32.
+        is_unseen: (n,) of the rows.
+        for_outside: whether answers are left out whole, as they must be for queries whose answer is left out.
+    """
+
+    adapter: FloatRows
+    is_unseen: npt.NDArray[np.bool_]
+    for_outside: bool
+
+
+def _fold_adapters(rows: Rows, config: BuildConfig) -> list[_Fold]:
+    """Train adapters without a part of the rows, and without a part of the answers; none where too few have two."""
     _, counts = np.unique(rows.answers[rows.answers >= 0], return_counts=True)
     if int((counts > 1).sum()) < _MIN_ADAPTED or not config.adapter:
         return []
-    folds = _folds(rows, config)
-    return [_train(rows, folds != fold, config) for fold in range(_FOLDS)]
+    answer_of = dict(zip(rows.entries.tolist(), rows.answers.tolist(), strict=True))
+    owners = [answer_of.get(~entry, entry) if entry < 0 else answer_of[entry] for entry in rows.entries.tolist()]
+    folds = list[_Fold]()
+    for for_outside, keys in ((False, range(len(owners))), (True, owners)):
+        numbers = np.array([int(draw(config.seed, f"fold {for_outside}", key) * _FOLDS) for key in keys])
+        folds += [_Fold(_train(rows, numbers != fold, config), numbers == fold, for_outside) for fold in range(_FOLDS)]
+    return folds
 
 
-def _folds(rows: Rows, config: BuildConfig) -> Ints:
-    return np.array([int(draw(config.seed, "fold", row) * _FOLDS) for row in range(len(rows.answers))])
-
-
-def _judge_adapted(rows: Rows, pairs: Pairs, adapters: Sequence[FloatRows], config: BuildConfig) -> list[_Outcome]:
-    """Judge each query by an adapter that was trained without the row it was made of."""
-    folds, outcomes = _folds(rows, config), list[_Outcome]()
-    for fold, adapter in enumerate(adapters):
-        outcomes += _judge(rows, [pair for pair in pairs if folds[pair[0].row] == fold], adapter, config)
+def _judge_adapted(rows: Rows, pairs: Pairs, folds: Sequence[_Fold], config: BuildConfig) -> list[_Outcome]:
+    """Judge each query by an adapter that was trained without the row it was made of, or without all of its answer."""
+    outcomes = list[_Outcome]()
+    for fold in folds:
+        own = [
+            (planned, vector)
+            for planned, vector in pairs
+            if (planned.kind == "outside") == fold.for_outside and fold.is_unseen[planned.row]
+        ]
+        outcomes += _judge(rows, own, fold.adapter, config)
     return outcomes
 
 
@@ -290,14 +311,16 @@ def _coverage(outcomes: Sequence[_Outcome]) -> float:
 
 
 def _certified(
-    trees: npt.NDArray[Any], held_out: Sequence[_Outcome], others: Sequence[_Outcome], n_fitted: int
+    trees: npt.NDArray[Any], held_out: Sequence[_Outcome], others: Sequence[_Outcome], n_fitted: int, *, alpha: float
 ) -> _Verdict:
     """Certify trees on queries that they were not fitted on."""
     # What a guard keeps back is under every threshold: none of them may be under 0.
     grid = np.maximum(fixed_grid(_confidences(trees, others)), 0.0) if others else np.ones(1)
     confidences, rights = _confidences(trees, held_out), _rights(held_out)
     n_outside = sum(outcome.planned.kind in _OUTSIDE for outcome in held_out)
-    return _Verdict(trees, n_fitted, confidences, rights, n_outside, certify(confidences, rights, grid=grid))
+    return _Verdict(
+        trees, n_fitted, confidences, rights, n_outside, certify(confidences, rights, grid=grid, alpha=alpha)
+    )
 
 
 def _info(verdict: _Verdict, config: BuildConfig, *, has_adapter: bool) -> DecisionInfo:

@@ -108,10 +108,10 @@ def test_the_entries_that_fit_certify_nothing() -> None:
         fitting.update(entries)
         return plan_fitting(rows, entries, seed=seed)
 
-    def note_certifying(trees: Any, held_out: Any, others: Any, n_fitted: int) -> Any:
+    def note_certifying(trees: Any, held_out: Any, others: Any, n_fitted: int, *, alpha: float) -> Any:
         if n_fitted:
             certifying.append({outcome.planned.entry for outcome in held_out})
-        return certify(trees, held_out, others, n_fitted)
+        return certify(trees, held_out, others, n_fitted, alpha=alpha)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "plan_fitting", note_fitting)
@@ -131,7 +131,7 @@ def test_an_adapter_is_kept_where_it_raises_coverage() -> None:
     noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "generic_trees", score_trees)
-        fitted = fitted_on(replace(rows, vectors=noisy), adapter=True, outside_share=0.3)
+        fitted = fitted_on(replace(rows, vectors=noisy), adapter=True, outside_share=0.0)
         without = fitted_on(replace(rows, vectors=noisy), adapter=False)
     assert fitted.info.has_adapter
     assert fitted.arrays.adapter is not None
