@@ -54,6 +54,8 @@ class BuildConfig:
         augment: generated variants to index: "sidecar" takes those that `semcache augment` kept beside a corpus,
             "rules" also makes some by rule, "none" takes none.
         n_rules: most variants by rule an entry, with augment "rules". 0 to 64.
+        fresh: number rows, entries and answers anew, and learn the adapter anew. Else what the live version of this
+            name holds too keeps its number, so that little of the next version must travel.
 
     Changes speed or memory:
         n_workers: threads that embed; 0 means one a core.
@@ -72,6 +74,7 @@ class BuildConfig:
     compress: bool = False
     augment: AugmentChoice = "sidecar"
     n_rules: int = 4
+    fresh: bool = False
     n_workers: int = 0
     batch_rows: int = 512
 

@@ -7,7 +7,7 @@ neighbours and of every fact about the rows that remain (their hardness, their c
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from semcache.core.features import (
     ANSWER_FACTS,
+    FACT_STEPS,
     N_SLOTS,
     N_WORDS,
     NO_WORD,
     ROW_FACTS,
     Candidate,
+    as_steps,
     lexical,
     pool,
     rarities,
@@ -124,7 +126,7 @@ class KnownRows:
         """Return the facts of all rows and of all answers, as a bundle holds them."""
         self._learn(np.arange(len(self.answers)))
         rows = np.zeros(len(self.answers), ROW_FACTS)
-        rows["hardness"], rows["closest"] = self._other[:, 0], self._own[:, 0]
+        rows["hardness"], rows["closest"] = as_steps(self._other[:, 0]), as_steps(self._own[:, 0])
         answers = np.zeros(int(self.answers.max(initial=-1)) + 1, ANSWER_FACTS)
         answers["n_rows"] = 1
         for answer, members in self._rows_of.items():
@@ -206,14 +208,15 @@ class KnownRows:
         rows = [row for row in self._rows_of[answer][:_MOST_LEFT_OUT].tolist() if row not in query.without_rows]
         return _answer_facts(np.array([self._row_without(row, query) for row in rows], ROW_FACTS))
 
-    def _row_without(self, row: int, query: Query) -> tuple[float, float]:
+    def _row_without(self, row: int, query: Query) -> tuple[int, int]:
         """Return hardness and closest of a row as if what the query leaves out had never been indexed."""
         left_out = (query.without_answer, query.without_guard)
         rivals = enumerate(self._other_row[row].tolist())
         is_kept = (at for at, r in rivals if r < 0 or (r not in query.without_rows and self.answers[r] not in left_out))
         at = next(is_kept, _RIVALS - 1)
         is_nearest = self._own_row[row, 0] >= 0 and self._own_row[row, 0] in query.without_rows
-        return float(self._other[row, at]), float(self._own[row, 1 if is_nearest else 0])
+        hardness, closest = as_steps([self._other[row, at], self._own[row, 1 if is_nearest else 0]]).tolist()
+        return hardness, closest
 
     def _learn(self, rows: Ints) -> None:
         """Find each row's best rows of its own answer and of others, those that stand in for what is left out."""
@@ -257,8 +260,8 @@ _NO_ANSWER_FACTS = _Lazy(lambda _: np.ones((), ANSWER_FACTS))
 
 def _answer_facts(rows: npt.NDArray[Any]) -> tuple[int, float, float]:
     """Return n_rows, cohesion and hardness of an answer with these rows."""
-    cohesion = float(rows["closest"].mean()) if len(rows) > 1 else 0.0
-    return len(rows), cohesion, float(rows["hardness"].max(initial=-1.0))
+    cohesion = float(rows["closest"].mean()) / FACT_STEPS if len(rows) > 1 else 0.0
+    return len(rows), cohesion, int(rows["hardness"].max(initial=0)) / FACT_STEPS
 
 
 def _rows_of(answers: Ints) -> dict[int, Ints]:
@@ -268,28 +271,29 @@ def _rows_of(answers: Ints) -> dict[int, Ints]:
 
 
 class Words:
-    """Collects the terms of rows as they are written: how rare each is, and which are each row's rarest."""
+    """Collects the terms of rows as they are written: how rare each is, and which are each row's longest."""
 
     def __init__(self) -> None:
-        self._slots, self._ends = array("H"), array("Q")
-        self._n_with = np.zeros(N_SLOTS, np.int64)
+        self._slots, self._n_with, self._n_texts = array("H"), np.zeros(N_SLOTS, np.int64), 0
 
     def add(self, text: str) -> None:
         """Take the text of the next row."""
-        slots = sorted({token_slot(term, N_SLOTS) for term in analyse(text).places})
-        self._n_with[slots] += 1
-        self._slots.extend(slots)
-        self._ends.append(len(self._slots))
+        terms = analyse(text).places
+        self._n_with[list({token_slot(term, N_SLOTS) for term in terms})] += 1
+        self._n_texts += 1
+        self._slots.extend(row_slots(terms))
 
     def finish(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint16]]:
-        """Return the (N_SLOTS,) rarities and the (n, N_WORDS) slots of each row's rarest terms."""
-        rarity = rarities(self._n_with, len(self._ends))
-        words = np.full((len(self._ends), N_WORDS), NO_WORD, "<u2")
-        start = 0
-        for row, end in enumerate(self._ends):
-            slots = self._slots[start:end]
-            if len(slots) > N_WORDS:
-                slots = array("H", sorted(sorted(slots, key=lambda slot: (-rarity[slot], slot))[:N_WORDS]))
-            words[row, : len(slots)] = slots
-            start = end
-        return rarity, words
+        """Return the (N_SLOTS,) rarities and the (n, N_WORDS) slots of each row's longest terms."""
+        words = np.array(self._slots, "<u2").reshape(self._n_texts, N_WORDS)
+        return rarities(self._n_with, self._n_texts), words
+
+
+def row_slots(terms: Iterable[str]) -> list[int]:
+    """Return the N_WORDS slots of a row: of its longest terms (of equal ones the lower slot), rising, then NO_WORD."""
+    length_of: dict[int, int] = {}
+    for term in terms:
+        slot = token_slot(term, N_SLOTS)
+        length_of[slot] = max(len(term), length_of.get(slot, 0))
+    slots = sorted(sorted(length_of, key=lambda slot: (-length_of[slot], slot))[:N_WORDS])
+    return slots + [NO_WORD] * (N_WORDS - len(slots))

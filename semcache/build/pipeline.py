@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import orjson
 
 from semcache import __version__
@@ -21,16 +23,20 @@ from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, read_again, scan_corpora
 from semcache.bundle.decision import save_decision
 from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
+from semcache.bundle.locate import locate
+from semcache.bundle.numbering import Numbering, number_like, plain_numbering
+from semcache.bundle.reader import VersionReader
+from semcache.bundle.renumber import renumber_arrays, renumber_files
 from semcache.bundle.staged import StagedRows
 from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
-from semcache.config import DEFAULT_ROOT, BuildConfig
+from semcache.config import DEFAULT_ROOT, BuildConfig, OpenConfig
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
 from semcache.core.text import exact_key, normalise
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec
 from semcache.embed.registry import load_embedder
-from semcache.errors import StorageError
+from semcache.errors import BundleError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary
 from semcache.store.faiss_index import frame_of, write_index
 from semcache.store.fsio import FileSystem
@@ -130,12 +136,14 @@ class _Build:
             with self._stage("embed"):
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("fit"):
+                numbering = self._number(staging, embedder)
                 fitted = self._fit(staging, vectors, embedder)
                 del vectors
             with self._stage("index"):
-                index = self._index(staging, fitted.vectors)
+                index = self._index(staging, self._renumber(staging, fitted, numbering))
             with self._stage("publish"):
                 encoder = _encoder_info(embedder, read_spec(encoder_folder).name)
+                counts = _with_dead(counts, numbering)
                 manifest = self._manifest(
                     staging, scan, encoder=encoder, built=index, counts=counts, decision=fitted.info
                 )
@@ -195,6 +203,9 @@ class _Build:
             guards=scan.n_guards,
             unindexed=int((~vectors.any(axis=1)).sum()),
             keys=n_keys,
+            dead_entries=0,
+            dead_answers=0,
+            dead_rows=0,
         )
         return counts, vectors
 
@@ -223,9 +234,44 @@ class _Build:
         rarity, words = self.words.finish()
         with StagedRows(staging.folder) as staged:
             rows = Rows(staged.texts, staged.entries, staged.answers, vectors, rarity, words)
-            fitted = fit_decision(rows, config=self.config, embed=embedder.embed)
-        save_decision(staging.folder, fitted.arrays, dim=embedder.dim)
-        return fitted
+            return fit_decision(rows, config=self.config, embed=embedder.embed)
+
+    def _number(self, staging: Staging, embedder: Embedder) -> Numbering:
+        """Number what is staged like the live version, where that can be followed."""
+        with StagedRows(staging.folder) as staged:
+            plain = plain_numbering(staged.contents())
+            base = None if self.config.fresh else self._base(staging, embedder)
+            if base is None:
+                return plain
+            numbering = number_like(base.contents(), staged.contents())
+            return numbering if numbering.is_worth_keeping else plain
+
+    def _base(self, staging: Staging, embedder: Embedder) -> VersionReader | None:
+        """Open the live version; None where there is none of the same encoder and compression, or it is damaged."""
+        try:
+            location = locate(staging.bundle_dir, root=self.root)
+            base = VersionReader(location, location.live_id(), OpenConfig(prefault=False))
+        except BundleError:
+            return None
+        is_alike = base.manifest.encoder.fingerprint == embedder.fingerprint
+        return base if is_alike and base.manifest.compression == self._compression else None
+
+    @property
+    def _compression(self) -> Literal["none", "zstd"]:
+        return "zstd" if self.config.compress else "none"
+
+    def _renumber(self, staging: Staging, fitted: Fitted, numbering: Numbering) -> FloatRows:
+        """Give everything staged its numbers; return the vectors by row, zeros for the dead."""
+        dim = fitted.vectors.shape[1]
+        if numbering.is_plain:
+            save_decision(staging.folder, fitted.arrays, dim=dim)
+            return fitted.vectors
+        with StagedRows(staging.folder) as staged:
+            renumber_files(staging.folder, staged.contents(), numbering)
+        save_decision(staging.folder, renumber_arrays(fitted.arrays, numbering), dim=dim)
+        vectors = np.zeros((numbering.n_rows, dim), np.float32)
+        vectors[numbering.rows] = fitted.vectors
+        return vectors
 
     def _index(self, staging: Staging, vectors: FloatRows) -> BuiltIndex:
         built = build_measured(vectors, self.config)
@@ -252,7 +298,7 @@ class _Build:
             namespaces=tuple(scan.namespaces),
             licences=tuple(scan.licences),
             corpora=(*scan.corpora, *(self.generated.corpora if self.generated else ())),
-            compression="zstd" if self.config.compress else "none",
+            compression=self._compression,
             encoder=encoder,
             index=IndexInfo(
                 kind=built.kind,
@@ -266,6 +312,15 @@ class _Build:
             decision=decision,
             files=version_files(staging.folder),
         )
+
+
+def _with_dead(counts: Counts, numbering: Numbering) -> Counts:
+    return replace(
+        counts,
+        dead_entries=numbering.n_entries - counts.entries,
+        dead_answers=numbering.n_answers - counts.answers,
+        dead_rows=numbering.n_rows - counts.rows,
+    )
 
 
 def _encoder_info(embedder: Embedder, name: str) -> EncoderInfo:

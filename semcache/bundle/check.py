@@ -112,17 +112,17 @@ def _check_records(reader: VersionReader) -> list[str]:
     found = reader.table_counts()
     wanted = {
         layout.KEYS_TABLE: counts.keys,
-        layout.VALUES_TABLE: counts.answers,
+        layout.VALUES_TABLE: counts.all_answers,
         layout.ENTRIES_TABLE: counts.entries,
         layout.VARIANTS_TABLE: counts.rows,
     }
     for table, n in wanted.items():
         if found[table] != n:
             problems.append(f"{path}: {table}: {found[table]} records, the manifest says {n}")
-    n_guards = int((reader.rows < 0).sum())
+    n_guards = int(((reader.rows < 0) & ~reader.is_dead).sum())
     if n_guards != counts.guards:
         problems.append(f"{reader.folder / layout.ROWS_FILE}: {n_guards} guards, the manifest says {counts.guards}")
-    for row in range(0 if problems else len(reader.rows)):
+    for row in [] if problems else np.flatnonzero(~reader.is_dead).tolist():
         try:
             neighbour = reader.neighbour(row, 1.0)
             if neighbour.kind is not VariantKind.GUARD:
@@ -148,7 +148,8 @@ def _check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
         for i, cosine in enumerate(found)
         if not cosine >= encoder.probe_min_cosine  # NaN is not
     ]
-    sample = np.linspace(0, len(reader.rows) - 1, min(_SELF_QUERIES, len(reader.rows)), dtype=np.int64)
+    live = np.flatnonzero(~reader.is_dead)
+    sample = live[np.linspace(0, len(live) - 1, min(_SELF_QUERIES, len(live)), dtype=np.int64)]
     texts = [reader.neighbour(int(row), 1.0).variant for row in sample]
     vectors = embedder.embed(texts)
     scores, _ = reader.index.search(adapt(vectors, reader.decision.adapter), 1)

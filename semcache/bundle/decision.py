@@ -29,7 +29,7 @@ class DecisionArrays:
         adapter: (dim, dim) float32; None where vectors are used as they are.
         row_facts: (n_rows,) of `ROW_FACTS`.
         answer_facts: (n_answers,) of `ANSWER_FACTS`.
-        words: (n_rows, N_WORDS) uint16, slots of each row's rarest terms.
+        words: (n_rows, N_WORDS) uint16, slots of each row's longest terms.
         rarity: (N_SLOTS,) float32.
         trees: (n_trees,) of `TREE`.
     """
@@ -75,9 +75,9 @@ def load_decision(folder: Path, info: DecisionInfo, counts: Counts, *, dim: int)
     adapter = load_array(folder / layout.ADAPTER_FILE, dtype=np.dtype("<f4"), shape=(adapter_rows, dim))
     trees = load_array(folder / layout.TREES_FILE, dtype=TREE, shape=(info.n_trees,))
     rarity = load_array(folder / layout.RARITY_FILE, dtype=np.dtype("<f4"), shape=(N_SLOTS,))
-    row_facts = load_array(folder / layout.ROW_FACTS_FILE, dtype=ROW_FACTS, shape=(counts.rows,))
-    answer_facts = load_array(folder / layout.ANSWER_FACTS_FILE, dtype=ANSWER_FACTS, shape=(counts.answers,))
-    words = load_array(folder / layout.WORDS_FILE, dtype=np.dtype("<u2"), shape=(counts.rows, N_WORDS))
+    row_facts = load_array(folder / layout.ROW_FACTS_FILE, dtype=ROW_FACTS, shape=(counts.all_rows,))
+    answer_facts = load_array(folder / layout.ANSWER_FACTS_FILE, dtype=ANSWER_FACTS, shape=(counts.all_answers,))
+    words = load_array(folder / layout.WORDS_FILE, dtype=np.dtype("<u2"), shape=(counts.all_rows, N_WORDS))
     features = trees["feature"]
     if features.min() < 0 or features.max() >= len(FEATURES):
         raise BundleCorruptError(folder / layout.TREES_FILE, f"names a feature outside 0 to {len(FEATURES) - 1}")

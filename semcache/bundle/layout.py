@@ -49,7 +49,10 @@ TABLES = (KEYS_TABLE, VALUES_TABLE, ENTRIES_TABLE, VARIANTS_TABLE, META_TABLE)
 DICTIONARY_KEY = b"dictionary"
 
 ROW_DTYPE = np.dtype("<i4")
-"""rows.npy: the entry a row belongs to; for a guard ~entry, which is negative."""
+"""rows.npy: the entry a row belongs to; for a guard ~entry, which is negative; `DEAD_ROW` for a dead row."""
+DEAD_ROW = -(2**31)
+DEAD_ENTRY = -1
+"""Namespace and answer of a dead entry."""
 ENTRY_DTYPE = np.dtype([("namespace", "<i4"), ("answer", "<i4"), ("valid_until", "<i8")])
 """entries.npy: number of the namespace, number of the answer, Unix seconds (NEVER: no end)."""
 NEVER = 2**63 - 1

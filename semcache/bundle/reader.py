@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.arrays import load_array
+from semcache.bundle.contents import Contents, contents_of
 from semcache.bundle.decision import DecisionArrays, load_decision
 from semcache.bundle.locate import BundleLocation, read_small
 from semcache.bundle.records import RecordError, number_key, unpack_entry, unpack_rows, unpack_value, unpack_variant
@@ -100,7 +101,8 @@ class VersionReader:
         id, folder, manifest: which version it is.
         root: holds the encoders.
         index: the vectors.
-        rows: (n_rows,) int32, the entry of each row; ~entry for a guard.
+        rows: (n_rows,) int32, the entry of each row; ~entry for a guard, `DEAD_ROW` for a dead one.
+        is_dead: (n_rows,) whether a row is.
         probes: (n, dim) float32, what the encoder must give for the manifest's probe texts.
         decision: what the decision rests on.
     """
@@ -125,7 +127,7 @@ class VersionReader:
             prefault_pages=config.prefault,
         )
         found = (self.index.frame.kind, self.index.n_rows, self.index.dim)
-        if found != (self.manifest.index.kind, self.manifest.counts.rows, self.manifest.encoder.dim):
+        if found != (self.manifest.index.kind, self.manifest.counts.all_rows, self.manifest.encoder.dim):
             reason = f"is {found[0]} with {found[1]} rows of {found[2]}, the manifest says otherwise"
             raise BundleCorruptError(self.folder / layout.INDEX_FILE, reason)
         self._open_tables(prefault=config.prefault)
@@ -134,17 +136,30 @@ class VersionReader:
 
     def _load_arrays(self) -> None:
         counts, dim = self.manifest.counts, self.manifest.encoder.dim
-        self._n_rows = counts.rows
-        self.rows: npt.NDArray[np.int32] = self._load(layout.ROWS_FILE, layout.ROW_DTYPE, (counts.rows,))
-        entries = self._load(layout.ENTRIES_FILE, layout.ENTRY_DTYPE, (counts.entries,))
+        self._n_rows = counts.all_rows
+        self.rows: npt.NDArray[np.int32] = self._load(layout.ROWS_FILE, layout.ROW_DTYPE, (counts.all_rows,))
+        entries = self._load(layout.ENTRIES_FILE, layout.ENTRY_DTYPE, (counts.all_entries,))
         n_probes = len(self.manifest.encoder.probe_texts)
         self.probes: FloatRows = self._load(layout.PROBES_FILE, np.dtype("<f4"), (n_probes, dim))
         self._entry_namespaces, self._entry_answers = entries["namespace"], entries["answer"]
         self._entry_valid_until = entries["valid_until"]
-        self._within(layout.ROWS_FILE, self.rows, -counts.entries, counts.entries)
-        self._within(layout.ENTRIES_FILE, self._entry_namespaces, 0, len(self.manifest.namespaces))
-        self._within(layout.ENTRIES_FILE, self._entry_answers, 0, counts.answers)
+        self._check_numbers()
         self.decision: DecisionArrays = load_decision(self.folder, self.manifest.decision, counts, dim=dim)
+
+    def _check_numbers(self) -> None:
+        """Hold what leads to an entry, an answer or a namespace against how many there are, and the dead ones too."""
+        counts = self.manifest.counts
+        self.is_dead = self.rows == layout.DEAD_ROW
+        live = self.rows[~self.is_dead] if counts.dead_rows else self.rows
+        is_dead_entry = self._entry_answers == layout.DEAD_ENTRY
+        if int(self.is_dead.sum()) != counts.dead_rows or int(is_dead_entry.sum()) != counts.dead_entries:
+            raise BundleCorruptError(self.folder / layout.ROWS_FILE, "holds other dead rows or entries than it says")
+        self._within(layout.ROWS_FILE, live, -counts.all_entries, counts.all_entries)
+        if counts.dead_entries and is_dead_entry[self.owners(live)].any():
+            raise BundleCorruptError(self.folder / layout.ROWS_FILE, "holds a row of a dead entry")
+        alive = ~is_dead_entry
+        self._within(layout.ENTRIES_FILE, self._entry_namespaces[alive], 0, len(self.manifest.namespaces))
+        self._within(layout.ENTRIES_FILE, self._entry_answers[alive], 0, counts.all_answers)
 
     def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         return load_array(self.folder / name, dtype=dtype, shape=shape)
@@ -179,7 +194,8 @@ class VersionReader:
         if namespace is None or len(self.manifest.namespaces) == 1:
             return None
         if namespace not in self._filters:
-            mask = self._entry_namespaces[self.owners(self.rows)] == namespace
+            mask = ~self.is_dead
+            mask[mask] = self._entry_namespaces[self.owners(self.rows[mask])] == namespace
             self._filters[namespace] = SearchFilter(np.packbits(mask, bitorder="little"), int(mask.sum()))
         return self._filters[namespace]
 
@@ -222,6 +238,10 @@ class VersionReader:
         if max(rows) >= self._n_rows:
             raise self._corrupt(f"key {key.hex()} names row {max(rows)} of {len(self.rows)}")
         return rows
+
+    def contents(self) -> Contents:
+        """Return all that lives in this version."""
+        return contents_of(self._tables, self._codec, rows=self.rows, entry_answers=self._entry_answers)
 
     def table_counts(self) -> dict[str, int]:
         """Return the number of records of each table."""

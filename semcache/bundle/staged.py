@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semcache.bundle import layout
+from semcache.bundle.contents import Contents, contents_of
 from semcache.bundle.records import number_key, unpack_variant
+from semcache.store.codec import ValueCodec
 from semcache.store.lmdb_values import TableReader
 
 
@@ -29,12 +31,18 @@ class StagedRows:
         Raises:
             StorageError: the system refuses.
         """
-        self.entries: npt.NDArray[np.int64] = np.load(folder / layout.ROWS_FILE, allow_pickle=False).astype(np.int64)
-        answers = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)["answer"].astype(np.int64)
-        owners = np.where(self.entries < 0, ~self.entries, self.entries)
+        self._rows: npt.NDArray[np.int32] = np.load(folder / layout.ROWS_FILE, allow_pickle=False)
+        self._entry_answers = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)["answer"]
+        self.entries: npt.NDArray[np.int64] = self._rows.astype(np.int64)
+        answers, owners = self._entry_answers.astype(np.int64), np.where(self._rows < 0, ~self._rows, self._rows)
         self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers[owners])
         self._tables = TableReader(folder / layout.VALUES_FILE, layout.TABLES)
         self.texts: Sequence[str] = _Texts(self._tables, len(self.entries))
+
+    def contents(self) -> Contents:
+        """Return all that is staged."""
+        codec = ValueCodec(self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY) or b"")
+        return contents_of(self._tables, codec, rows=self._rows, entry_answers=self._entry_answers)
 
     def __enter__(self) -> Self:
         return self

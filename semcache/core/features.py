@@ -48,7 +48,7 @@ N_SLOTS = 65_535
 """Slots of the table of rarities; one less than a uint16 holds, so that 65,535 can stand for no word."""
 NO_WORD = 65_535
 N_WORDS = 16
-"""Slots kept of each row: its rarest terms."""
+"""Slots kept of each row: its longest terms, so that a row's slots depend on its text only."""
 
 _SOFT, _SHARP = 20.0, 50.0  # 1 / temperature of the two softmaxes
 _SIBLINGS = 8
@@ -56,8 +56,10 @@ _MAX_LOGIT = 7.0
 
 Slots = npt.NDArray[np.uint16]
 
-ROW_FACTS = np.dtype([("hardness", "<f4"), ("closest", "<f4")])
-"""Of each row: its best score to a row of a different answer, and to another row of its own answer."""
+ROW_FACTS = np.dtype([("hardness", "u1"), ("closest", "u1")])
+"""Of each row: its best score to a row of a different answer, and to another row of its own answer, in `FACT_STEPS`."""
+FACT_STEPS = 255
+"""Steps from 0 to 1 of a row's facts: coarse, so that few of them change when a corpus does."""
 ANSWER_FACTS = np.dtype([("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<f4")])
 """Of each answer: its rows, the mean of their `closest`, the most of their `hardness`."""
 
@@ -113,7 +115,7 @@ def pool(
     mean3 = _mean(own[:3])
     rival3 = _mean([plain[i] for i in others[:3]]) if others else plain[-1]
     sharp = np.exp((scores - scores[0]) * _SHARP)
-    hardness, closest = row_facts[rows[mine[0]]].item()
+    hardness, closest = (steps / FACT_STEPS for steps in row_facts[rows[mine[0]]].item())
     n_rows, cohesion, hardest = answer_facts[best].item() if best >= 0 else (1, closest, hardness)
     mean = _mean(plain)
     answer_mean = (sum(own) + max(0, n_rows - len(own)) * plain[-1]) / max(n_rows, len(own))
@@ -151,6 +153,11 @@ def _mean(values: Sequence[float]) -> float:
 
 def _logit(share: float) -> float:
     return min(_MAX_LOGIT, math.log((share + 1e-3) / (1.0 - share + 1e-3)))
+
+
+def as_steps(scores: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """Return scores as a row's facts hold them; what is under 0 counts as 0."""
+    return np.rint(np.clip(scores, 0.0, 1.0) * np.float64(FACT_STEPS)).astype(np.uint8)
 
 
 def lexical(query: Lexical, variant: Lexical, siblings: Slots, rarity: TokenRarity) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ Source: FORMAT.md, "manifest.json".
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Literal
 
@@ -33,7 +33,15 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How much a bundle holds. `rows` includes `guards` and the `unindexed` rows (no vector: exact hits only)."""
+    """How much a bundle holds, and how many numbers it has given out.
+
+    Attributes:
+        entries, answers, rows: that live. Rows include guards and unindexed ones.
+        guards: rows without an answer.
+        unindexed: rows without a vector: exact hits only.
+        keys: exact keys.
+        dead_entries, dead_answers, dead_rows: numbers of what an earlier version held; nothing else gets them.
+    """
 
     entries: int
     answers: int
@@ -41,6 +49,24 @@ class Counts:
     guards: int
     unindexed: int
     keys: int
+    dead_entries: int
+    dead_answers: int
+    dead_rows: int
+
+    @property
+    def all_entries(self) -> int:
+        """One more than the highest number of an entry."""
+        return self.entries + self.dead_entries
+
+    @property
+    def all_answers(self) -> int:
+        """One more than the highest number of an answer."""
+        return self.answers + self.dead_answers
+
+    @property
+    def all_rows(self) -> int:
+        """One more than the highest row: the length of every array of rows."""
+        return self.rows + self.dead_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +241,7 @@ def parse_manifest(raw: bytes) -> Manifest:
 
 
 def _counts(take: Fields) -> Counts:
-    names = ("entries", "answers", "rows", "guards", "unindexed", "keys")
-    counts = Counts(**{name: take.count(name) for name in names})
+    counts = Counts(**{field.name: take.count(field.name) for field in fields(Counts)})
     take.nothing_left()
     return counts
 
@@ -264,7 +289,7 @@ def _decision(take: Fields) -> DecisionInfo:
         n_neighbours=take.count("n_neighbours"),
         max_error=take.share("max_error"),
         calibration=_calibration(take.fields("calibration")),
-        levels=tuple(_level(fields) for fields in take.list_of_fields("levels")),
+        levels=tuple(_level(level) for level in take.list_of_fields("levels")),
     )
     take.nothing_left()
     if decision.max_error not in {level.max_error for level in decision.levels}:
@@ -303,7 +328,7 @@ def _files(take: Fields) -> dict[str, FileInfo]:
         if not name or name in (".", "..") or "/" in name or "\\" in name or "\0" in name:
             msg = f"files: {name!r} is not a plain file name"
             raise FieldError(msg)
-        fields = take.fields(name)
-        files[name] = FileInfo(size_bytes=fields.count("size_bytes"), sha256=fields.hex("sha256", 64))
-        fields.nothing_left()
+        file = take.fields(name)
+        files[name] = FileInfo(size_bytes=file.count("size_bytes"), sha256=file.hex("sha256", 64))
+        file.nothing_left()
     return files

@@ -21,6 +21,7 @@ from semcache.core.verifier import Verifier
 from semcache.embed.base import Embedder
 from semcache.embed.registry import load_embedder
 from semcache.errors import EncoderMismatchError
+from semcache.store.faiss_index import SearchFilter
 from semcache.types import Hit, Kind, Miss, Neighbour, Reason, Result
 
 
@@ -189,12 +190,24 @@ class Version:
         """Return rows (k,) and scores (k,) nearest to each of (nq, dim) float32 unit vectors of the encoder."""
         number = None if namespace is None else self.reader.namespace_number(namespace)
         within = self.reader.within(number)
-        n_rows = len(self.reader.rows) if within is None else within.n_rows
+        n_rows = self.reader.manifest.counts.rows if within is None else within.n_rows
         k = min(k or self._n_neighbours, n_rows)
         if k == 0:
             return [(np.zeros(0, np.int64), np.zeros(0, np.float32)) for _ in vectors]
-        scores, rows = self.reader.index.search(adapt(vectors, self.reader.decision.adapter), k, within=within)
-        return [(r[r >= 0], s[r >= 0]) if r[-1] < 0 else (r, s) for r, s in zip(rows, scores, strict=True)]
+        adapted, n_dead = adapt(vectors, self.reader.decision.adapter), self.reader.manifest.counts.dead_rows
+        found = self._search(adapted, k, within)
+        if n_dead and any(len(rows) < k for rows, _ in found):  # they stood before live rows of scores under 0
+            found = [(rows[:k], scores[:k]) for rows, scores in self._search(adapted, k + n_dead, within)]
+        return found
+
+    def _search(self, vectors: FloatRows, k: int, within: SearchFilter | None) -> list[Neighbours]:
+        """Return the live rows among the k nearest. Vectors of dead rows are zero, so those seldom are among them."""
+        scores, rows = self.reader.index.search(vectors, k, within=within)
+        found = list(zip(rows, scores, strict=True))
+        if self.reader.manifest.counts.dead_rows:
+            kept = ((r >= 0) & ~self.reader.is_dead[r] for r, _ in found)
+            return [(r[keep], s[keep]) for (r, s), keep in zip(found, kept, strict=True)]
+        return [(r[r >= 0], s[r >= 0]) if r[-1] < 0 else (r, s) for r, s in found]
 
     def judge_all(self, texts: Sequence[str], *, namespace: str | None) -> list[Retrieved | None]:
         """Embed, search and judge texts; None for one that cannot be embedded."""

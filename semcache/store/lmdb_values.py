@@ -333,6 +333,19 @@ class TableReader:
     def _damaged(self, table: str, key: bytes) -> BundleCorruptError:
         return BundleCorruptError(self._path, f"{table}: record {key.hex()} fails its checksum")
 
+    def items(self, table: str) -> list[tuple[bytes, bytes]]:
+        """Return keys and payloads of a table, in the order of its keys.
+
+        Raises:
+            BundleCorruptError: a record's bytes are not the ones that were written.
+        """
+        with self._reading(), _gate, self._env.begin() as txn:
+            records: list[tuple[bytes, bytes]] = list(txn.cursor(self._dbs[table]))
+        for key, record in records:
+            if len(record) < _CRC.size or crc32(record[_CRC.size :], crc32(key)) != _read_crc(record)[0]:
+                raise self._damaged(table, key)
+        return [(key, record[_CRC.size :]) for key, record in records]
+
     def count(self, table: str) -> int:
         """Return the number of records in a table."""
         with self._reading(), _gate, self._env.begin() as txn:

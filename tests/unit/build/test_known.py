@@ -218,22 +218,17 @@ def test_words_are_the_slots_of_each_rows_terms() -> None:
     assert 0 < rarity[listed] < rarity[postgres] < 1.0
 
 
-def test_of_a_long_text_the_rarest_terms_are_kept() -> None:
-    """Sixteen of them, rising; of equally rare ones those with the lower slot."""
-    long_text = " ".join(f"w{chr(97 + i)}{chr(97 + 3 * i % 26)}q" for i in range(20))
-    slots = slots_of(long_text)
-    assert len(slots) == 20
+def test_of_a_long_text_the_longest_terms_are_kept() -> None:
+    """Sixteen of them, rising; of equally long ones those with the lower slot: whatever other rows there are."""
+    terms = ["q" * 4 + chr(97 + i) * (4 + i // 3) + "z" for i in range(20)]
+    assert len(slots_of(" ".join(terms))) == 20
+    short_first = sorted(terms, key=lambda term: (len(term), -slots_of(term)[0]))
     words = Words()
-    words.add(long_text)
-    common = long_text.split()[:4]
-    for text in common:
-        words.add(text)
-    _, found = words.finish()
-    rare = [slot for slot in slots if slot not in {slot for text in common for slot in slots_of(text)}]
-    assert found[0].tolist() == rare
-    alone = Words()
-    alone.add(long_text)
-    assert alone.finish()[1][0].tolist() == slots[:16]
+    words.add(" ".join(terms))
+    for term in terms[:3]:
+        words.add(term)
+    kept = sorted(slots_of(term)[0] for term in short_first[4:])
+    assert words.finish()[1][0].tolist() == kept
 
 
 def test_no_rows_have_no_words() -> None:

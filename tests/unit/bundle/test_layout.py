@@ -53,10 +53,10 @@ def test_arrays_are_little_endian_and_packed() -> None:
     assert layout.ROW_DTYPE.str == "<i4"
     assert layout.ENTRY_DTYPE.descr == [("namespace", "<i4"), ("answer", "<i4"), ("valid_until", "<i8")]
     assert layout.ENTRY_DTYPE.itemsize == 16
-    assert ROW_FACTS.descr == [("hardness", "<f4"), ("closest", "<f4")]
+    assert ROW_FACTS.descr == [("hardness", "|u1"), ("closest", "|u1")]
     assert ANSWER_FACTS.descr == [("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<f4")]
     assert TREE.descr == [("feature", "<i2", (7,)), ("threshold", "<f4", (7,)), ("leaf", "<f4", (8,))]
-    assert (ROW_FACTS.itemsize, ANSWER_FACTS.itemsize, TREE.itemsize) == (8, 12, 74)
+    assert (ROW_FACTS.itemsize, ANSWER_FACTS.itemsize, TREE.itemsize) == (2, 12, 74)
     assert (N_SLOTS, NO_WORD, N_WORDS) == (65_535, 65_535, 16)
 
 

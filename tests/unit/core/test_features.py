@@ -24,7 +24,7 @@ from semcache.core.features import (
 from semcache.core.lexical import FEATURES as LEXICAL
 from semcache.core.lexical import TokenRarity, analyse, token_slot
 
-ROWS = np.array([(0.5, 0.75), (0.25, 0.625), (0.125, 0.5), (0.0, 0.0)], ROW_FACTS)
+ROWS = np.array([(102, 153), (51, 127), (25, 102), (0, 0)], ROW_FACTS)
 ANSWERS = np.array([(4, 0.5, 0.25), (1, 0.0, 0.125)], ANSWER_FACTS)
 
 
@@ -74,9 +74,9 @@ def test_each_feature_of_a_neighbourhood_by_hand() -> None:
             "answer_rows": math.log(4),
             "lift": 0.125,
             "rival": 0.625,
-            "over_hardness": 0.25,
-            "hardness": 0.5,
-            "over_closest": 0.0,
+            "over_hardness": 0.35,
+            "hardness": 0.4,
+            "over_closest": 0.15,
             "over_cohesion": 0.25,
             "cohesion": 0.5,
             "cohesion_over_hardness": 0.25,
@@ -126,8 +126,8 @@ def test_a_guard_can_be_the_candidate() -> None:
     candidate = pooled([0.75, 0.5], [-2, 1], [1, 3])
     found = named(candidate)
     assert (candidate.answer, candidate.rival) == (-2, 1)
-    assert (found["answer_rows"], found["cohesion"], found["hardness"]) == (0.0, 0.625, 0.25)
-    assert found["cohesion_over_hardness"] == 0.375
+    assert (found["answer_rows"], found["cohesion"], found["hardness"]) == (0.0, 127 / 255, 0.2)
+    assert found["cohesion_over_hardness"] == pytest.approx(76 / 255)
 
 
 def test_a_guard_is_a_rival() -> None:

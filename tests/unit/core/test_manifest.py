@@ -26,7 +26,9 @@ MANIFEST = Manifest(
     name="demo",
     producer="semcache 0.1.0",
     seed=7,
-    counts=Counts(entries=2, answers=2, rows=5, guards=1, unindexed=0, keys=4),
+    counts=Counts(
+        entries=2, answers=2, rows=5, guards=1, unindexed=0, keys=4, dead_entries=0, dead_answers=1, dead_rows=3
+    ),
     namespaces=("shell", "web"),
     licences=("MIT",),
     corpora=(CorpusInfo(file="a.jsonl", sha256="1" * 64, entries=2),),
@@ -74,6 +76,9 @@ CANONICAL = """\
   ],
   "counts": {
     "answers": 2,
+    "dead_answers": 1,
+    "dead_entries": 0,
+    "dead_rows": 3,
     "entries": 2,
     "guards": 1,
     "keys": 4,
