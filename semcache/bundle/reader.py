@@ -101,6 +101,7 @@ class VersionReader:
         root: holds the encoders.
         index: the vectors.
         rows: (n_rows,) int32, the entry of each row; ~entry for a guard.
+        answers: (n_rows,) int32, the answer of each row; ~entry for a guard, which has none.
         probes: (n, dim) float32, what the encoder must give for the manifest's probe texts.
         decision: what the decision rests on.
     """
@@ -144,6 +145,8 @@ class VersionReader:
         self._within(layout.ROWS_FILE, self.rows, -counts.entries, counts.entries)
         self._within(layout.ENTRIES_FILE, self._entry_namespaces, 0, len(self.manifest.namespaces))
         self._within(layout.ENTRIES_FILE, self._entry_answers, 0, counts.answers)
+        # A guard's number counts from the end of the entries: what it finds there is not taken.
+        self.answers = np.where(self.rows < 0, self.rows, self._entry_answers[self.rows])
         self.decision: DecisionArrays = load_decision(self.folder, self.manifest.decision, counts, dim=dim)
 
     def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -187,13 +190,6 @@ class VersionReader:
     def owners(rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the entry behind each value of `rows`, whether variant or guard."""
         return np.where(rows_entry < 0, ~rows_entry, rows_entry)
-
-    def answers(self, rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return the answer number behind each value of `rows`; of a guard, which has none, the value itself."""
-        answers: npt.NDArray[np.int32] = np.where(
-            rows_entry < 0, rows_entry, self._entry_answers[self.owners(rows_entry)]
-        )
-        return answers
 
     def answer_of(self, entry: int) -> int:
         """Return the answer number of an entry."""
