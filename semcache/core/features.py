@@ -55,6 +55,7 @@ _SOFT, _SHARP = 20.0, 50.0  # 1 / temperature of the two softmaxes
 _SIBLINGS = 8
 _RIVALS = 3
 _MAX_LOGIT = 7.0
+_MOST_KEPT = 8192
 
 Slots = npt.NDArray[np.uint16]
 
@@ -62,6 +63,21 @@ ROW_FACTS = np.dtype([("hardness", "<f4"), ("closest", "<f4")])
 """Of each row: its best score to a row of a different answer, and to another row of its own answer."""
 ANSWER_FACTS = np.dtype([("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<f4")])
 """Of each answer: its rows, the mean of their `closest`, the most of their `hardness`."""
+
+
+
+class _Slots(dict[str, int]):
+    """The slots of terms; at most `_MOST_KEPT`, then it starts anew."""
+
+    def __missing__(self, term: str) -> int:
+        slot = token_slot(term, N_SLOTS)
+        if len(self) >= _MOST_KEPT:
+            self.clear()
+        self[term] = slot
+        return slot
+
+
+_SLOTS = _Slots()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +121,7 @@ def pool(
     plain, falls = scores.tolist(), scores - scores[0]
     weights = np.exp(falls * _SOFT).tolist()
     shares = _shares(answers, weights)
-    most = max(shares.values())
-    best = next(answer for answer, share in shares.items() if share == most)
+    best = max(shares, key=shares.__getitem__)
     mine = [i for i, answer in enumerate(answers) if answer == best]
     others = _first_others(answers, best)
     own = [plain[i] for i in mine]
@@ -122,8 +137,8 @@ def pool(
         score,
         score - rival,
         mean3 - rival3,
-        _logit(most / sum(weights)),
-        _logit(float(sharp.take(mine).sum() / sharp.sum())),
+        _logit(shares[best] / sum(weights)),
+        _logit(float(np.add.reduce(sharp.take(mine)) / np.add.reduce(sharp))),
         bisect_left(mine, 10) / min(10, len(plain)),
         bisect_left(mine, 5) / min(5, len(plain)),
         mean3 - score,
@@ -186,10 +201,13 @@ def lexical(query: Lexical, variant: Lexical, siblings: Slots, rarity: TokenRari
         rarity: of terms.
     """
     said = set(siblings.ravel().tolist())
-    weights = [(rarity[term], token_slot(term, N_SLOTS) in said) for term in query.places]
-    total = sum(weight for weight, _ in weights)
-    unsaid = sum(weight for weight, is_said in weights if not is_said) / total if total > 0.0 else 0.0
-    return (unsaid, *compare(query, variant, rarity.__getitem__))
+    total = unsaid = 0.0
+    for term in query.places:
+        weight = rarity[term]
+        total += weight
+        if _SLOTS[term] not in said:
+            unsaid += weight
+    return (unsaid / total if total > 0.0 else 0.0, *compare(query, variant, rarity.__getitem__))
 
 
 def rarities(n_texts_with: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:
