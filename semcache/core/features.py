@@ -65,7 +65,6 @@ ANSWER_FACTS = np.dtype([("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<
 """Of each answer: its rows, the mean of their `closest`, the most of their `hardness`."""
 
 
-
 class _Slots(dict[str, int]):
     """The slots of terms; at most `_MOST_KEPT`, then it starts anew."""
 
