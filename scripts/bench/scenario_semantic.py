@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from measure import Report, Target, summary, summary_of_rounds, take_turns, take_turns_each, timed
+from measure import Report, Target, summary, summary_of_rounds, take_turns, take_turns_each
 from scratch import SPECKIT, Scratch
 
 from semcache import Cache, Result
-from semcache.core.lexical import analyse
 from semcache.core.vectors import FloatRows
-from semcache.lookup.version import Neighbours, Version
+from semcache.lookup.version import Version
 
 _N_VECTORS = 2000
 _N_ROUNDS = 5
@@ -36,7 +35,6 @@ def run(scratch: Scratch) -> Report:
             report.figures[label] = {
                 "index": f"{manifest.index.kind}, effort {manifest.index.effort}, k {n_neighbours}",
                 **_without_encoder(cache, texts),
-                **_decisions(cache, texts),
                 **_with_encoder(cache, texts[:_N_EMBEDDED]),
             }
         found = report.figures[label]
@@ -45,8 +43,6 @@ def run(scratch: Scratch) -> Report:
         report.targets.append(Target(what, served, 0.7, "ms"))
         what = f"whole semantic lookup / encoder alone, {n_rows:,} rows"
         report.targets.append(Target(what, found["ratio_lookup_to_encoder"], 1.10, "x"))
-        what = f"the decision (features, verifier, certificate), {n_rows:,} rows, p50"
-        report.targets.append(Target(what, found["decision"]["p50"], 60.0, "us"))
     return report
 
 
@@ -87,37 +83,6 @@ def _queries(cache: Cache, texts: Sequence[str]) -> list[tuple[str, FloatRows]]:
     """Return texts with their (1, dim) vectors, without those that have none."""
     vectors = cache.embed(texts)
     return [(text, np.ascontiguousarray(vectors[i : i + 1])) for i, text in enumerate(texts) if vectors[i].any()]
-
-
-def _decisions(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
-    """Time the decision alone: features, verifier and certificate of neighbours that were found before.
-
-    No text is judged twice where its own reading could have been kept. "cold" reads each matched variant anew, as
-    for one that no lookup met before; "warm" has all of them read, as after some time; what users see is between.
-    Half of the texts warm the interpreter up; garbage is collected before, not within.
-    """
-    version, queries = cache._current(), _queries(cache, texts)
-    found = [(text, version.retrieve(vector, namespace=None)[0]) for text, vector in queries]
-    threshold = version.level_for(None).threshold
-
-    def decide(query: tuple[str, Neighbours]) -> object:
-        return version.reason(version.judge(*query), threshold)
-
-    def decide_cold(query: tuple[str, Neighbours]) -> object:
-        version._readings.clear()
-        return decide(query)
-
-    warm_up, measured = found[::2], found[1::2]
-    timed(decide, warm_up)
-    cold = timed(decide_cold, measured)
-    timed(decide, measured)
-    warm = timed(decide, measured)
-    read = timed(lambda query: analyse(query[0]), measured)
-    return {
-        "decision": summary(cold, "us"),
-        "decision_variants_read_before": summary(warm, "us"),
-        "of_it_reading_the_query": summary(read, "us"),
-    }
 
 
 def _with_encoder(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:

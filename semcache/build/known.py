@@ -250,8 +250,8 @@ class _Lazy:
     def __init__(self, fact: Callable[[int], Any]) -> None:
         self._fact = fact
 
-    def __getitem__(self, place: int) -> Any:
-        return self._fact(place)
+    def item(self, place: int) -> Any:
+        return self._fact(place).item()
 
 
 _NO_ROW_FACTS = _Lazy(lambda _: np.zeros((), ROW_FACTS))

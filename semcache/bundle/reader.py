@@ -103,6 +103,7 @@ class VersionReader:
         index: the vectors.
         rows: (n_rows,) int32, the entry of each row; ~entry for a guard, `DEAD_ROW` for a dead one.
         is_dead: (n_rows,) whether a row is.
+        answers: (n_rows,) int32, the answer of each row; ~entry for a guard, which has none.
         probes: (n, dim) float32, what the encoder must give for the manifest's probe texts.
         decision: what the decision rests on.
     """
@@ -144,6 +145,7 @@ class VersionReader:
         self._entry_namespaces, self._entry_answers = entries["namespace"], entries["answer"]
         self._entry_valid_until = entries["valid_until"]
         self._check_numbers()
+        self.answers = np.where(self.rows < 0, self.rows, self._entry_answers[np.maximum(self.rows, 0)])
         self.decision: DecisionArrays = load_decision(self.folder, self.manifest.decision, counts, dim=dim)
 
     def _check_numbers(self) -> None:
@@ -203,13 +205,6 @@ class VersionReader:
     def owners(rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the entry behind each value of `rows`, whether variant or guard."""
         return np.where(rows_entry < 0, ~rows_entry, rows_entry)
-
-    def answers(self, rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return the answer number behind each value of `rows`; of a guard, which has none, the value itself."""
-        answers: npt.NDArray[np.int32] = np.where(
-            rows_entry < 0, rows_entry, self._entry_answers[self.owners(rows_entry)]
-        )
-        return answers
 
     def answer_of(self, entry: int) -> int:
         """Return the answer number of an entry."""

@@ -7,6 +7,7 @@ scores, answers and readings of texts in, numbers out.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,9 @@ N_WORDS = 16
 
 _SOFT, _SHARP = 20.0, 50.0  # 1 / temperature of the two softmaxes
 _SIBLINGS = 8
+_RIVALS = 3
 _MAX_LOGIT = 7.0
+_MOST_KEPT = 8192
 
 Slots = npt.NDArray[np.uint16]
 
@@ -62,6 +65,20 @@ FACT_STEPS = 255
 """Steps from 0 to 1 of a row's facts: coarse, so that few of them change when a corpus does."""
 ANSWER_FACTS = np.dtype([("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<f4")])
 """Of each answer: its rows, the mean of their `closest`, the most of their `hardness`."""
+
+
+class _Slots(dict[str, int]):
+    """The slots of terms; at most `_MOST_KEPT`, then it starts anew."""
+
+    def __missing__(self, term: str) -> int:
+        slot = token_slot(term, N_SLOTS)
+        if len(self) >= _MOST_KEPT:
+            self.clear()
+        self[term] = slot
+        return slot
+
+
+_SLOTS = _Slots()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +119,19 @@ def pool(
         row_facts: (n_rows,) of `ROW_FACTS`.
         answer_facts: (n_answers,) of `ANSWER_FACTS`.
     """
-    plain = scores.tolist()
-    weights = np.exp((scores - scores[0]) * _SOFT).tolist()
-    shares: dict[int, float] = {}
-    for answer, weight in zip(answers, weights, strict=True):
-        shares[answer] = shares.get(answer, 0.0) + weight
+    plain, falls = scores.tolist(), scores - scores[0]
+    weights = np.exp(falls * _SOFT).tolist()
+    shares = _shares(answers, weights)
     best = max(shares, key=shares.__getitem__)
     mine = [i for i, answer in enumerate(answers) if answer == best]
-    others = [i for i, answer in enumerate(answers) if answer != best]
+    others = _first_others(answers, best)
     own = [plain[i] for i in mine]
     score, rival = own[0], plain[others[0]] if others else plain[-1]
     mean3 = _mean(own[:3])
-    rival3 = _mean([plain[i] for i in others[:3]]) if others else plain[-1]
-    sharp = np.exp((scores - scores[0]) * _SHARP)
-    hardness, closest = (steps / FACT_STEPS for steps in row_facts[rows[mine[0]]].item())
-    n_rows, cohesion, hardest = answer_facts[best].item() if best >= 0 else (1, closest, hardness)
+    rival3 = _mean([plain[i] for i in others]) if others else plain[-1]
+    sharp = np.exp(falls * _SHARP)
+    hardness, closest = (steps / FACT_STEPS for steps in row_facts.item(rows[mine[0]]))
+    n_rows, cohesion, hardest = answer_facts.item(best) if best >= 0 else (1, closest, hardness)
     mean = _mean(plain)
     answer_mean = (sum(own) + max(0, n_rows - len(own)) * plain[-1]) / max(n_rows, len(own))
     features = [
@@ -124,9 +139,9 @@ def pool(
         score - rival,
         mean3 - rival3,
         _logit(shares[best] / sum(weights)),
-        _logit(float(sharp[mine].sum() / sharp.sum())),
-        sum(i < 10 for i in mine) / min(10, len(plain)),
-        sum(i < 5 for i in mine) / min(5, len(plain)),
+        _logit(float(np.add.reduce(sharp.take(mine)) / np.add.reduce(sharp))),
+        bisect_left(mine, 10) / min(10, len(plain)),
+        bisect_left(mine, 5) / min(5, len(plain)),
         mean3 - score,
         answer_mean,
         answer_mean - mean,
@@ -145,6 +160,28 @@ def pool(
     ]
     first_other = others[0] if others else None
     return Candidate(best, mine[0], first_other, score - rival, mine[:_SIBLINGS], features)
+
+
+def _shares(answers: Sequence[int], weights: Sequence[float]) -> dict[int, float]:
+    """Return the sum of the weights of each answer, the answers in the order of their best rows."""
+    shares: dict[int, float] = {}
+    for answer, weight in zip(answers, weights, strict=True):
+        if answer in shares:
+            shares[answer] += weight
+        else:
+            shares[answer] = weight
+    return shares
+
+
+def _first_others(answers: Sequence[int], best: int) -> list[int]:
+    """Return where the first rows of other answers are: three at most."""
+    others = []
+    for i, answer in enumerate(answers):
+        if answer != best:
+            others.append(i)
+            if len(others) == _RIVALS:
+                break
+    return others
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -170,10 +207,13 @@ def lexical(query: Lexical, variant: Lexical, siblings: Slots, rarity: TokenRari
         rarity: of terms.
     """
     said = set(siblings.ravel().tolist())
-    weights = [(rarity[term], token_slot(term, N_SLOTS) in said) for term in query.places]
-    total = sum(weight for weight, _ in weights)
-    unsaid = sum(weight for weight, is_said in weights if not is_said) / total if total > 0.0 else 0.0
-    return (unsaid, *compare(query, variant, rarity.__getitem__))
+    total = unsaid = 0.0
+    for term in query.places:
+        weight = rarity[term]
+        total += weight
+        if _SLOTS[term] not in said:
+            unsaid += weight
+    return (unsaid / total if total > 0.0 else 0.0, *compare(query, variant, rarity.__getitem__))
 
 
 def rarities(n_texts_with: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:

@@ -206,8 +206,11 @@ def _drop_misspelt(lone: list[str], lacking: list[str], query: Lexical, variant:
     """Take out of both lists the terms that are one word, misspelt or written in two."""
     if len(lone) > _MOST_COMPARED or len(lacking) > _MOST_COMPARED:
         return
+    initials = {other[0] for other in lacking}
     for term in tuple(lone):
         first, second = term[0], term[1:2]
+        if first not in initials and second not in initials:
+            continue
         for other in lacking:
             if first != other[0] and (second != other[0] or first != other[1:2]):
                 continue

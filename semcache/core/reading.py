@@ -55,6 +55,8 @@ _SEPARABLE: dict[str, frozenset[str]] = {
 _SWITCHED = {"on": "enable", "off": "disable"}
 """What these mean at the end of a text: "maintenance mode off"."""
 _GAP = 3
+_TELLING = HEAD | ASKS | NEGATES | POINTS | NUMBER | VERSION | DATE | QUANTIFIES | QUALIFIES | TIME | COMPARES
+"""Bits of words that say more than where a role begins or ends, or what it holds."""
 _NOWHERE: Word = (FUNCTION | ENDS, "", "", "")
 
 
@@ -125,7 +127,7 @@ class _Reader:
         self.points = False
 
     def read(self) -> Lexical:
-        terms, stems, special = self.terms, self.stems, self._special
+        terms, stems = self.terms, self.stems
         for index, word in enumerate(self.words):
             if index < self.skip:
                 continue
@@ -137,14 +139,16 @@ class _Reader:
                     self.roles.append((self.role, word[1]))
             elif bits == FUNCTION:
                 self.role = ""
+            elif bits & _TELLING:
+                self._special(index, word)
             elif bits != SKIPPED:
-                special(index, word)
+                self._place(index, word)
         return self._result()
 
     def _result(self) -> Lexical:
-        if self.capitals and 2 * sum(bits & CAPITAL > 0 for bits, *_ in self.words) <= len(self.words) + 1:
+        if self.capitals and 2 * sum(word[0] & CAPITAL > 0 for word in self.words) <= len(self.words) + 1:
             self.names += self.capitals
-        places = {term: place for place, term in enumerate(dict.fromkeys(self.terms))}
+        places = dict(zip(dict.fromkeys(self.terms), range(len(self.terms)), strict=False))
         found = self.found
         return Lexical(
             places,
@@ -214,14 +218,13 @@ class _Reader:
 
     def _phrase(self, index: int, low: str) -> bool:
         """Take several words that mean one: "log in", and "turn it off" with words between."""
+        after, parting = self._ahead(index)[3], _SEPARABLE.get(low, _NONE)
         for tail, meaning in TAILS[low]:
-            if all(self._ahead(index, step)[3] == word for step, word in enumerate(tail, 1)):
+            if tail[0] == after and all(self._ahead(index, step)[3] == word for step, word in enumerate(tail, 1)):
                 self.skip = index + 1 + len(tail)
                 self._take_meaning(index, meaning)
                 return True
-            if tail[0] in _SEPARABLE.get(low, _NONE) and tail[0] in {
-                self._ahead(index, step)[3] for step in range(2, _GAP + 2)
-            }:
+            if tail[0] in parting and tail[0] in {self._ahead(index, step)[3] for step in range(2, _GAP + 2)}:
                 self._take_meaning(index, meaning)
                 return True
         return False
@@ -237,10 +240,9 @@ class _Reader:
         opens = bool(before & ENDS) or (kind != "yes" and before & FUNCTION and not before & ROLE)
         if self.question or not (opens or kind == "how"):
             return
-        following = {self._ahead(index, step)[3] for step in range(1, 5)}
         if kind == "how" and self._ahead(index)[3] in lexicon.ASKED_AMOUNTS:
             kind = "amount"
-        elif kind in {"what", "yes"} and not following.isdisjoint(lexicon.HOW_NOUNS):
+        elif kind in {"what", "yes"} and any(self._ahead(index, step)[3] in lexicon.HOW_NOUNS for step in range(1, 5)):
             kind = "how"
         self.question = kind
 

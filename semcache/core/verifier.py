@@ -16,6 +16,7 @@ from semcache.core.features import FEATURES, RETRIEVAL
 
 DEPTH = 3
 _INNER, _LEAVES = 2**DEPTH - 1, 2**DEPTH
+_BITS = 8
 TREE = np.dtype([("feature", "<i2", (_INNER,)), ("threshold", "<f4", (_INNER,)), ("leaf", "<f4", (_LEAVES,))])
 """A complete tree of depth 3, level by level: right where the feature is over the threshold."""
 
@@ -26,27 +27,41 @@ SIGNS = tuple(
 )
 """Of each feature: 1 where it may only raise the confidence, -1 only lower it, 0 either."""
 
+
+def _leaf_of_turns() -> npt.NDArray[np.intp]:
+    """Return the leaf that a tree ends in for each byte of its turns: the bit 128 >> node is set for right."""
+    leaves = []
+    for turns in range(1 << _BITS):
+        node = 0
+        for _ in range(DEPTH):
+            node = 2 * node + (2 if turns & (128 >> node) else 1)
+        leaves.append(node - _INNER)
+    return np.array(leaves, np.intp)
+
+
+_LEAF_OF_TURNS = _leaf_of_turns()
+
 Floats = npt.NDArray[np.float64]
 
 
 class Verifier:
     """Trees laid out for one query at a time. Immutable; safe to share."""
 
-    __slots__ = ("_features", "_leaves", "_rows", "_thresholds")
+    __slots__ = ("_features", "_first_leaves", "_leaves", "_thresholds")
 
     def __init__(self, trees: npt.NDArray[Any]) -> None:
         """Take (n,) of `TREE`."""
-        self._features = np.ascontiguousarray(trees["feature"].T, dtype=np.intp)
-        self._thresholds = np.ascontiguousarray(trees["threshold"].T, dtype=np.float64)
+        n_trees = len(trees)
+        features, thresholds = np.zeros((n_trees, _BITS), np.intp), np.full((n_trees, _BITS), np.inf)
+        features[:, :_INNER], thresholds[:, :_INNER] = trees["feature"], trees["threshold"]
+        self._features, self._thresholds = features.ravel(), thresholds.ravel()
         self._leaves = np.ascontiguousarray(trees["leaf"], dtype=np.float64).ravel()
-        self._rows = np.arange(len(trees), dtype=np.intp) * _LEAVES
+        self._first_leaves = np.arange(n_trees, dtype=np.intp) * _LEAVES
 
     def logit(self, x: Floats) -> float:
         """Return the logit of the confidence for (n_features,) float64."""
-        right = x[self._features] > self._thresholds
-        second = np.where(right[0], right[2], right[1])
-        third = np.where(right[0], np.where(second, right[6], right[5]), np.where(second, right[4], right[3]))
-        return float(self._leaves[self._rows + (4 * right[0] + 2 * second + third)].sum())
+        turns = np.packbits(x.take(self._features) > self._thresholds)
+        return float(self._leaves.take(self._first_leaves + _LEAF_OF_TURNS.take(turns)).sum())
 
     def confidence(self, x: Floats) -> float:
         """Return the probability that serving is right, 0 to 1."""

@@ -58,11 +58,12 @@ _CANON = _canon_table()
 
 def term_of(word: str) -> str:
     """Return the term of a lower-case word."""
-    found = _CANON.get(word)
-    if found is None:
-        own = stem(word)
-        found = _CANON.get(own, own)
-    return found
+    return _CANON.get(word) or _shared(stem(word))
+
+
+def _shared(own: str) -> str:
+    """Return the term of a stem."""
+    return _CANON.get(own, own)
 
 
 def _set_table() -> dict[str, str]:
@@ -135,12 +136,13 @@ _BITS = _bits_table()
 def word_of(low: str, more: int = 0) -> Word:
     """Return the word of a lower-case spelling, with more bits where the context has them."""
     bits = _BITS.get(low, 0) | more
-    term = term_of(low)
+    own = stem(low)
+    term = _CANON.get(low) or _shared(own)
     if term in PROPER_TERMS:
         bits |= NAME
         if term in _VERSIONED_TERMS:
             bits |= VERSIONED
-    return bits, term, stem(low), low
+    return bits, term, own, low
 
 
 class Pieces(dict[str, tuple[Word, ...]]):
@@ -224,13 +226,10 @@ def _corrected(low: str) -> str:
 
     Only words of the tables are looked for, as a typing error in "without" or "first" would hide a fact.
     """
-    if (
-        len(low) < _LEAST_CORRECTED
-        or low in _SPELLINGS
-        or low in lexicon.WELL_SPELT
-        or stem(low) in KNOWN_TERMS
-        or stem(low) in _CANON
-    ):
+    if len(low) < _LEAST_CORRECTED or low in _SPELLINGS or low in lexicon.WELL_SPELT:
+        return low
+    own = stem(low)
+    if own in KNOWN_TERMS or own in _CANON:
         return low
     for place in range(1, len(low) - 1):
         pair = low[place : place + 2]
@@ -250,8 +249,9 @@ def _plain(core: str, low: str, *, quoted: bool) -> tuple[Word, ...]:
     low = low.removesuffix("'").removesuffix("'s")[:_LONGEST_TERM]
     if quoted or (_CAMEL.search(core) and term_of(low) not in KNOWN_TERMS):
         return (word_of(low, IDENTIFIER | _case_bits(core)),)
-    bits, term, _, spelt = word_of(_corrected(low), _case_bits(core))
-    return ((bits, term, stem(low), spelt),)
+    spelt = _corrected(low)
+    bits, term, own, _ = word_of(spelt, _case_bits(core))
+    return ((bits, term, own if spelt == low else stem(low), spelt),)
 
 
 def _date(low: str) -> tuple[Word, ...]:

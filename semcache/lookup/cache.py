@@ -106,19 +106,18 @@ class Cache:
             EncoderError: the encoder beside the bundle is missing, damaged, or gives other vectors here.
             ConfigError: max_error is outside its range.
         """
-        if max_error is None:  # the common case, kept short: an exact hit takes microseconds
-            exact = self._current().exact(text, namespace=namespace, now=time.time())
-            if exact is not None:
-                return exact
-        return self.lookup_many((text,), namespace=namespace, max_error=max_error)[0]
+        _check_max_error(max_error)
+        version, now = self._current(), time.time()
+        result = version.exact(text, namespace=namespace, now=now)
+        if result is None:
+            (result,) = _semantic(version, [text], namespace=namespace, max_error=max_error, now=now)
+        return result
 
     def lookup_many(
         self, texts: Sequence[str], *, namespace: str | None = None, max_error: float | None = None
     ) -> list[Result]:
         """Return `lookup` of each text, in order; texts that need the model are embedded together."""
-        if max_error is not None and not 0 < max_error <= 1:
-            msg = f"max_error: found {max_error}, allowed over 0 and up to 1"
-            raise ConfigError(msg)
+        _check_max_error(max_error)
         version, now = self._current(), time.time()
         results = [version.exact(text, namespace=namespace, now=now) for text in texts]
         open_at = [i for i, result in enumerate(results) if result is None]
@@ -226,6 +225,12 @@ class Cache:
         self._lock, self._switch = threading.Lock(), threading.Lock()
         if self._version is not None:
             self._version, self._unusable = None, CacheForkedError
+
+
+def _check_max_error(max_error: float | None) -> None:
+    if max_error is not None and not 0 < max_error <= 1:
+        msg = f"max_error: found {max_error}, allowed over 0 and up to 1"
+        raise ConfigError(msg)
 
 
 def _open_live(location: BundleLocation, config: OpenConfig) -> Version:

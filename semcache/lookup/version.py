@@ -225,12 +225,12 @@ class Version:
         plain = rows.tolist()
         candidate = pool(
             scores,
-            reader.answers(reader.rows[rows]).tolist(),
+            reader.answers[rows].tolist(),
             plain,
             row_facts=arrays.row_facts,
             answer_facts=arrays.answer_facts,
         )
-        words = arrays.words[rows[candidate.siblings]]
+        words = arrays.words.take([plain[i] for i in candidate.siblings], axis=0)
         variant = self._reading(plain[candidate.position])
         features = np.array([*candidate.features, *lexical(analyse(text), variant, words, self._rarity)])
         return Retrieved(plain, scores.tolist(), candidate, features, self.verifier.confidence(features))
