@@ -207,6 +207,8 @@ def _drop_misspelt(lone: list[str], lacking: list[str], query: Lexical, variant:
     if len(lone) > _MOST_COMPARED or len(lacking) > _MOST_COMPARED:
         return
     for term in tuple(lone):
+        if term not in lone:
+            continue  # the second half of a word that the other text writes as one
         first, second = term[0], term[1:2]
         for other in lacking:
             if first != other[0] and (second != other[0] or first != other[1:2]):
