@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "FORMAT.md", "CHANGELOG.md", "corpus/README.md", "indexes/README.md"]
 COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
-    *(("corpus", "check"), ("corpus", "stats"), ("augment",)),
+    *(("corpus", "check"), ("corpus", "lint"), ("corpus", "stats"), ("augment",)),
 ]
 GROUPS = {(), ("corpus",)}
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]*|-[a-zA-Z])(?![\w-])")
