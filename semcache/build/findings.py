@@ -43,12 +43,12 @@ class Finding:
     Attributes:
         kind, severity: what, and how bad.
         texts: the text at fault first, then what it was held against.
-        numbers: by name. `score`, `own_score`: cosines, -1 to 1, of the first text to the second, and to the nearest
-            one of its own answer. `lead`: 0 to 2, how much nearer the other answer is. `confidence`: 0 to 1, of the
-            generic verifier in the wrong answer. `max_error`: share, the strictest generic level that serves it. `n_*`,
-            `max_tokens`: counts.
-        differs: what tells the first two texts apart by their words (`core.differences`); empty for
-            nothing, None where that is not what they were compared by.
+        numbers: by name. `score`, `own_score`, `other_score`: cosines, -1 to 1, of the first text to the second, to
+            the nearest one of its own answer, and to the third. `lead`: 0 to 2, how much nearer the other answer is.
+            `confidence`: 0 to 1, of the generic verifier in the wrong answer. `max_error`: share, the strictest
+            generic level that serves it. `n_*`, `max_tokens`: counts.
+        differs: what tells the first two texts apart by their words (`core.differences`); empty for nothing, None
+            where that is not what they were compared by.
         suggestion: what to do.
         rank: higher is worse, among findings of one kind and severity.
     """

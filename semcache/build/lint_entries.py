@@ -22,7 +22,7 @@ LEAST_TEXTS = 3
 _WRITE_MORE = "write more phrasings: a single text is found by its own words and little else"
 _WRITE_NEAR = "write a phrasing between this text and the others, or take it out where it asks something else"
 _ORDINARY = "take it out of the rejects: it asks what the entry answers, and keeps paraphrases of it from being served"
-_REPLACE = "take it out, or reject a text that a user of this entry could be confused with"
+_REPLACE = "take it out where the last text answers it, or reject one that a user could take for this entry's"
 _SHORTEN = "the text has {} tokens and the encoder takes {}: shorten it"
 _UNKNOWN = "a word of it is not in the encoder's vocabulary: spell it another way, or add a phrasing without it"
 
@@ -79,22 +79,18 @@ def _why_missed(answers: Sequence[Answered]) -> tuple[int, str]:
 
 def odd_rejects(rows: WrittenRows) -> Iterator[Finding]:
     """Yield rejects whose words do not differ from a text of their entry, and those that are far from all of them."""
-    rows_of = dict[int, list[int]]()
-    for row in rows.asked():
-        rows_of.setdefault(int(rows.entries[row]), []).append(row)
+    answered = np.array(rows.asked(), np.int64)
     for row in np.flatnonzero((rows.entries < 0) & rows.is_embedded).tolist():
-        own = rows_of.get(~int(rows.entries[row]), [])
-        nearest, scores = rows.nearest(row, np.array(own, np.int64), n=len(own))
+        own, scores = rows.nearest(row, answered[rows.entries[answered] == ~rows.entries[row]], n=len(answered))
         reading = analyse(rows.texts[row].text)
-        same = next((r for r in nearest if not differences(reading, analyse(rows.texts[r].text))), None)
+        same = next((r for r in own if not differences(reading, analyse(rows.texts[r].text))), None)
         if same is not None:
-            yield _reject(rows, row, int(same), FindingKind.REJECT_PARAPHRASE)
+            texts, score = (rows.texts[row], rows.texts[same]), float(rows.vectors[row] @ rows.vectors[same])
+            yield Finding(
+                FindingKind.REJECT_PARAPHRASE, "warning", texts, _ORDINARY, {"score": score}, score, differs=()
+            )
         elif len(scores) and scores[0] < FAR_SCORE:
-            yield _reject(rows, row, int(nearest[0]), FindingKind.REJECT_FAR)
-
-
-def _reject(rows: WrittenRows, row: int, other: int, kind: FindingKind) -> Finding:
-    texts, score = (rows.texts[row], rows.texts[other]), float(rows.vectors[row] @ rows.vectors[other])
-    if kind is FindingKind.REJECT_FAR:
-        return Finding(kind, "note", texts, _REPLACE, {"score": score}, 1.0 - score)
-    return Finding(kind, "warning", texts, _ORDINARY, {"score": score}, score, differs=())
+            (rival,), (other_score,) = rows.nearest(row, answered)
+            texts, score = (rows.texts[row], rows.texts[own[0]], rows.texts[rival]), float(scores[0])
+            numbers = {"score": score, "other_score": float(other_score)}
+            yield Finding(FindingKind.REJECT_FAR, "note", texts, _REPLACE, numbers, 1.0 - score)

@@ -190,11 +190,12 @@ def test_a_reject_of_the_words_of_its_entry_is_a_paraphrase(tmp_path: Path) -> N
 
 
 def test_a_reject_far_from_its_entry_guards_nothing(tmp_path: Path) -> None:
-    """From the nearest of its texts."""
-    report = lint(tmp_path, {"a": {"list files": 0, "ls": 5}}, rejects={"a": {"bake bread": 90, "drop files": 60}})
+    """It comes with the nearest text of its entry, and with the nearest of all, which may answer it."""
+    entries = {"a": {"list files": 0, "ls": 5}, "b": {"knead dough": 80, "fire the oven": 85}}
+    report = lint(tmp_path, entries, rejects={"a": {"bake bread": 90, "drop files": 60}})
     (finding,) = report.of(FindingKind.REJECT_FAR)
-    assert texts_of([finding]) == [["bake bread", "ls"]]
-    assert finding.numbers == {"score": pytest.approx(0.087, abs=0.001)}
+    assert texts_of([finding]) == [["bake bread", "ls", "fire the oven"]]
+    assert finding.numbers == pytest.approx({"score": 0.087, "other_score": 0.996}, abs=0.001)
 
 
 def test_an_entry_that_no_text_of_it_finds_is_missed(tmp_path: Path) -> None:
