@@ -15,7 +15,7 @@ from semcache.core.lexical import analyse
 from semcache.embed.base import Embedder
 
 FAR_SCORE = 0.25
-"""Of the texts of speckit, 98.6 % are nearer than this to another text of their answer."""
+"""Of the texts of speckit, 98.5 % are nearer than this to another text of their answer."""
 LEAST_TEXTS = 3
 """Entries of fewer texts are not called missed: of two, a single one is left to find the other by."""
 
@@ -85,9 +85,9 @@ def odd_rejects(rows: WrittenRows) -> Iterator[Finding]:
         reading = analyse(rows.texts[row].text)
         same = next((r for r in own if not differences(reading, analyse(rows.texts[r].text))), None)
         if same is not None:
-            texts, score = (rows.texts[row], rows.texts[same]), float(rows.vectors[row] @ rows.vectors[same])
+            pair, score = (rows.texts[row], rows.texts[same]), float(rows.vectors[row] @ rows.vectors[same])
             yield Finding(
-                FindingKind.REJECT_PARAPHRASE, "warning", texts, _ORDINARY, {"score": score}, score, differs=()
+                FindingKind.REJECT_PARAPHRASE, "warning", pair, _ORDINARY, {"score": score}, score, differs=()
             )
         elif len(scores) and scores[0] < FAR_SCORE:
             (rival,), (other_score,) = rows.nearest(row, answered)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import Outcome, semcache
 from shared import write_corpus
 
-ENTRIES = [
+ENTRIES: list[dict[str, Any]] = [
     {
         "id": "list",
         "query": "list every file of the project folder",

@@ -36,7 +36,8 @@ class Plane:
     def embed(self, texts: Sequence[str]) -> FloatRows:
         """Give the directions, zero for those that have none."""
         angles = np.radians([self._degrees[text] for text in texts])
-        return np.nan_to_num(np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)
+        vectors: FloatRows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+        return np.nan_to_num(vectors)
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,7 @@ def texts_of(findings: Sequence[Finding]) -> list[list[str]]:
     return [[text.text for text in finding.texts] for finding in findings]
 
 
-FAR_AWAY = {"bake bread": 170.0, "bake a bread": 172.0}
+FAR_AWAY: Texts = {"bake bread": 170.0, "bake a bread": 172.0}
 
 
 def test_near_texts_of_the_same_words_collide(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_text_without_siblings_is_not_wrong(tmp_path: Path) -> None:
     assert report.of(FindingKind.WRONG) == []
 
 
-CROWD = {"b": {"lock": 62.0, "bolt": 64.0, "latch": 66.0}, "c": {"seal": 58.0, "cover": 56.0}}
+CROWD: dict[str, Texts] = {"b": {"lock": 62.0, "bolt": 64.0, "latch": 66.0}, "c": {"seal": 58.0, "cover": 56.0}}
 """Two answers at one place: a verifier is sure of neither."""
 
 
