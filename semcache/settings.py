@@ -17,10 +17,15 @@ from semcache.errors import ConfigError
 
 SETTINGS_FILE = "semcache.toml"
 _PREFIX = "SEMCACHE_"
+_ALLOWED = ("root", "build", "llm")
 
 
 def resolve_root(argument: Path | None, *, environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Path:
-    """Return the folder of bundles: the argument, SEMCACHE_ROOT, `root` in semcache.toml, or "indexes"."""
+    """Return the folder of bundles: the argument, SEMCACHE_ROOT, `root` in semcache.toml, or "indexes".
+
+    Raises:
+        ConfigError: semcache.toml cannot be read or holds an unknown key.
+    """
     if argument is not None:
         return argument
     environ = os.environ if environ is None else environ
@@ -134,12 +139,16 @@ def _typed(value: object, default: object, where: str) -> object:
 def _read_toml(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS_FILE
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         msg = f"{path}: {error}"
         raise ConfigError(msg) from error
+    if unknown := sorted(document.keys() - _ALLOWED):
+        msg = f"{path}: found {', '.join(unknown)}, allowed {', '.join(_ALLOWED)}"
+        raise ConfigError(msg)
+    return document
 
 
 def _text(table: dict[str, Any], name: str, default: str) -> str:

@@ -166,12 +166,13 @@ def _known(rows: Rows, vectors: FloatRows, config: BuildConfig) -> KnownRows:
         vectors,
         rarity=rows.rarity,
         words=rows.words,
-        search=_search_over(vectors, seed=config.seed),
+        search=search_over(vectors, seed=config.seed),
         n_neighbours=config.n_neighbours,
     )
 
 
-def _search_over(vectors: FloatRows, *, seed: int) -> Search:
+def search_over(vectors: FloatRows, *, seed: int) -> Search:
+    """Return an exact search over (n, dim) float32 unit rows; by inverted lists where they are very many."""
     if len(vectors) <= _EXACT_ROWS:
         contiguous = np.ascontiguousarray(vectors)
         return lambda queries, k: exact_neighbours(contiguous, queries, k=k)

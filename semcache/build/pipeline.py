@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
 from semcache.build.indexing import BuiltIndex, build_measured
 from semcache.build.known import Words
-from semcache.build.scan import CorpusScan, answer_digest, read_again, scan_corpora
+from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
 from semcache.bundle.decision import save_decision
 from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
 from semcache.bundle.locate import locate
@@ -31,7 +31,6 @@ from semcache.bundle.staged import StagedRows
 from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
 from semcache.config import DEFAULT_ROOT, BuildConfig, OpenConfig
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
-from semcache.core.text import exact_key, normalise
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec
@@ -40,7 +39,6 @@ from semcache.errors import BundleError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary
 from semcache.store.faiss_index import frame_of, write_index
 from semcache.store.fsio import FileSystem
-from semcache.types import Entry, VariantKind
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (scan, export, augment, embed, index, publish), how much of it is done, and how much there is."""
@@ -224,7 +222,7 @@ class _Build:
                 metadata_json=orjson.dumps(entry.metadata, option=orjson.OPT_SORT_KEYS),
             )
             more = () if self.generated is None else self.generated.of(entry, number)
-            for kind, text, key in _indexed_texts(entry, number, scan, more):
+            for kind, text, key in indexed_texts(entry, number, scan, more):
                 writer.add_variant(number, kind, text, key)
                 self.words.add(text)
                 yield text
@@ -332,25 +330,6 @@ def _encoder_info(embedder: Embedder, name: str) -> EncoderInfo:
         probe_texts=PROBE_TEXTS,
         probe_min_cosine=PROBE_MIN_COSINE,
     )
-
-
-def _indexed_texts(
-    entry: Entry, number: int, scan: CorpusScan, generated: Iterable[tuple[VariantKind, str]]
-) -> Iterator[tuple[VariantKind, str, bytes]]:
-    """Yield the texts that this entry gets rows for, each once, with their exact keys."""
-    written = ((VariantKind.QUERY, entry.query), *((VariantKind.PARAPHRASE, text) for text in entry.paraphrases))
-    variants = (*written, *generated)
-    seen: set[bytes] = set()
-    for kind, text in (*variants, *((VariantKind.GUARD, text) for text in entry.rejects)):
-        key = exact_key(normalise(text))
-        owner = scan.owner(entry.namespace, key)
-        if kind is VariantKind.GUARD:
-            is_mine = owner is None and scan.guard_owner(entry.namespace, key) == number
-        else:
-            is_mine = owner == number
-        if is_mine and key not in seen:
-            seen.add(key)
-            yield kind, text, key
 
 
 def _batches(texts: Iterator[str], size: int) -> Iterator[tuple[int, list[str]]]:

@@ -12,7 +12,7 @@ from semcache.build.sidecar import SIDECAR_SUFFIX
 from semcache.core.manifest import CorpusInfo
 from semcache.core.text import exact_key, normalise
 from semcache.errors import BuildError, CorpusError
-from semcache.types import Entry
+from semcache.types import Entry, VariantKind
 
 MAX_PROBLEMS_KEPT = 1000
 _SAMPLE_BYTES = 8 << 20
@@ -100,15 +100,39 @@ def read_again(paths: Iterable[Path], scan: CorpusScan) -> Iterator[Entry]:
     Raises:
         BuildError: a file changed since it was scanned.
     """
+    return (entry for _, entry in read_placed(paths, scan))
+
+
+def read_placed(paths: Iterable[Path], scan: CorpusScan) -> Iterator[tuple[str, Entry]]:
+    """Yield the same entries, each with its place, `file:line`."""
     for path, info in zip(paths, scan.corpora, strict=True):
         file = CorpusFile(path)
         for line in file:
             if line.entry is None:
                 break
-            yield line.entry
+            yield f"{path}:{line.number}", line.entry
         if file.sha256 != info.sha256:
             msg = f"{path}: changed while it was read; build again"
             raise BuildError(msg)
+
+
+def indexed_texts(
+    entry: Entry, number: int, scan: CorpusScan, generated: Iterable[tuple[VariantKind, str]] = ()
+) -> Iterator[tuple[VariantKind, str, bytes]]:
+    """Yield the texts that this entry gets rows for, each once, with their exact keys."""
+    written = ((VariantKind.QUERY, entry.query), *((VariantKind.PARAPHRASE, text) for text in entry.paraphrases))
+    variants = (*written, *generated)
+    seen: set[bytes] = set()
+    for kind, text in (*variants, *((VariantKind.GUARD, text) for text in entry.rejects)):
+        key = exact_key(normalise(text))
+        owner = scan.owner(entry.namespace, key)
+        if kind is VariantKind.GUARD:
+            is_mine = owner is None and scan.guard_owner(entry.namespace, key) == number
+        else:
+            is_mine = owner == number
+        if is_mine and key not in seen:
+            seen.add(key)
+            yield kind, text, key
 
 
 class _Scanner:

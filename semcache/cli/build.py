@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
-from semcache.build.pipeline import BuildReport, Progress, build_bundle
+from semcache.build.pipeline import BuildReport, build_bundle
 from semcache.cli.output import print_json
+from semcache.cli.progress import progress_bar
 from semcache.settings import resolve_build, resolve_root
 
 
@@ -79,23 +77,9 @@ def build(
             "compress": compress or None,
         }
     )
-    with _progress_bar() as progress:
+    with progress_bar() as progress:
         report = build_bundle(corpora, name=name, root=resolve_root(root), config=config, progress=progress)
     _print_report(report, as_json=as_json)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress]:
-    """Show stages and embedded rows on stderr; silent when it is not a terminal."""
-    with tqdm(unit=" texts", disable=None, leave=False, dynamic_ncols=True) as bar:
-
-        def progress(stage: str, done: int, total: int) -> None:
-            bar.set_description_str(f"{stage:<8}", refresh=False)
-            if total:
-                bar.total, bar.n = total, done
-            bar.refresh()
-
-        yield progress
 
 
 def _print_report(report: BuildReport, *, as_json: bool) -> None:

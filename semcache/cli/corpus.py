@@ -1,9 +1,8 @@
-"""`semcache corpus check` and `semcache corpus stats`."""
+"""`semcache corpus check` and `semcache corpus stats`; `lint` has a file of its own."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from semcache.build.encoders import ensure_encoder
 from semcache.build.scan import scan_corpora
 from semcache.build.stats import corpus_stats
 from semcache.cli.errors import EXIT_ERROR
+from semcache.cli.lint import Files, lint
 from semcache.cli.lookup import AsJson, Root
 from semcache.cli.output import print_json
 from semcache.embed.registry import load_embedder
@@ -19,8 +19,7 @@ from semcache.settings import resolve_build, resolve_root
 from semcache.store.fsio import FileSystem
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-Files = Annotated[list[Path], typer.Argument(metavar="FILES...", help="Corpus files (JSONL).")]
+app.command("lint")(lint)
 
 _SHOWN_PAIRS = 20
 

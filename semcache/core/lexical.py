@@ -208,6 +208,8 @@ def _drop_misspelt(lone: list[str], lacking: list[str], query: Lexical, variant:
         return
     initials = {other[0] for other in lacking}
     for term in tuple(lone):
+        if term not in lone:
+            continue  # the second half of a word that the other text writes as one
         first, second = term[0], term[1:2]
         if first not in initials and second not in initials:
             continue

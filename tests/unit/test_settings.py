@@ -188,6 +188,19 @@ def test_an_unknown_setting_is_named_with_those_allowed(tmp_path: Path, text: st
         resolve_build({}, environ={}, folder=toml(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "found"), [('rooot = "x"\n', "rooot"), ("seed = 1\n[built]\nseed = 1\n", "built, seed")]
+)
+def test_an_unknown_key_of_the_file_is_named_with_those_allowed(tmp_path: Path, text: str, found: str) -> None:
+    """Whatever is asked for: a table with a slip in its name would be no settings, in silence."""
+    expected = f"{tmp_path / 'semcache.toml'}: found {found}, allowed root, build, llm"
+    for resolve in (resolve_build, resolve_llm):
+        with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+            resolve({}, environ={}, folder=toml(tmp_path, text))
+    with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
+        resolve_root(None, environ={}, folder=tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"root = ", b"\xff\xfe"])
 def test_a_file_that_is_not_toml_is_named(tmp_path: Path, content: bytes) -> None:
     """With the reason of the parser."""

@@ -281,3 +281,24 @@ def test_a_file_that_is_missing_is_a_storage_error(tmp_path: Path) -> None:
     """With its path and what the system says."""
     with pytest.raises(StorageError, match=f"^{tmp_path / 'c.jsonl'}: No such file or directory$"):
         list(CorpusFile(tmp_path / "c.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("line", "keys"),
+    [
+        (b'{"id": "a", "query": "q", "answer": "x", "answer": "y"}', ["answer"]),
+        (b'{"id": "a", "query": "q", "answer": {"b": {"n": 1, "m": 2, "n": 1}}}', ["n"]),
+        (b'{"id": "a", "id": "a", "query": "q", "query": "r", "answer": "x"}', ["id", "query"]),
+        (b'{"id": "a", "query": "q", "answer": "x", "ans\\u0077er": "y"}', ["answer"]),
+    ],
+)
+def test_a_key_that_stands_twice_is_a_problem(line: bytes, keys: list[str]) -> None:
+    """In the line or in an answer: the last one would win in silence."""
+    problems = tuple(f"line: found the key {key!r} twice, allowed once" for key in keys)
+    assert parse_line(line, 7) == Line(7, None, problems)
+
+
+def test_a_key_may_stand_in_two_objects() -> None:
+    """They are two keys."""
+    line = parse_line(b'{"id": "a", "query": "q", "answer": [{"n": 1}, {"n": {"n": 2}}]}', 1)
+    assert line.problems == ()

@@ -216,6 +216,12 @@ def test_what_is_no_typing_error_is_not_matched(query: str, variant: str) -> Non
     assert features_of(query, variant)["query_unmatched"] == 1.0
 
 
+def test_half_of_a_word_in_two_is_not_matched_again() -> None:
+    """`mount points` is `mountpoint`; its second half, by itself a typing error of `print`, raised an error here."""
+    found = features_of("list all nfs mount points", "print the disk and the mountpoint")
+    assert (found["query_unmatched"], found["variant_unmatched"]) == pytest.approx((1 / 2, 2 / 3))
+
+
 def test_shares_are_weighed_by_rarity() -> None:
     """The share of a side that is unmatched is a share of its rarity, and its rarest unmatched term is told."""
     weights = {"kubernet": 6.0, "kubernetes": 6.0, "list": 1.0, "pod": 3.0}

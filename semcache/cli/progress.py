@@ -1,0 +1,22 @@
+"""How far a command is: one line on stderr, silent where that is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what is told a stage, how many texts of it are done, and how many there are, 0 for not known."""
+    with tqdm(unit=" texts", disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bar.set_description_str(f"{stage:<8}", refresh=False)
+            if total:
+                bar.total, bar.n = total, done
+            bar.refresh()
+
+        yield progress
