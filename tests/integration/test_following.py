@@ -103,7 +103,8 @@ def test_a_version_that_follows_answers_like_one_from_scratch(tmp_path: Path) ->
 
 def test_twenty_nights_of_change_end_where_a_build_from_scratch_does(tmp_path: Path) -> None:
     """Random additions, changes and removals; numbers are given out anew when too many are dead."""
-    draw, documents, next_number, most_dead, n_compactions = random.Random(5), [], 0, 0, 0
+    draw, documents = random.Random(5), list[Document]()
+    next_number = most_dead = n_compactions = 0
     for _ in range(20):
         for _ in range(draw.randint(1, 4)):
             documents.insert(draw.randint(0, len(documents)), entry(next_number, n_texts=draw.randint(1, 5)))
