@@ -71,8 +71,8 @@ def _unavailable(error: Exception, status: int | None, config: RemoteConfig) -> 
 
 def status_of(error: BaseException | None) -> int | None:
     """Return the HTTP status that an error carries, as any of the libraries keeps it."""
-    response = getattr(error, "response", None)
-    for value in (getattr(error, "status", None), getattr(error, "code", None), getattr(response, "status_code", None)):
+    for holder, name in ((error, "status"), (error, "code"), (getattr(error, "response", None), "status_code")):
+        value = getattr(holder, name, None)
         if isinstance(value, int | str) and str(value).isdecimal():
             return int(value)
     return None

@@ -48,7 +48,7 @@ class ObjectServer:
             MissingExtraError: the package for this kind of address is not installed.
             ConfigError: there is no such kind, or it refuses the options.
         """
-        self.url = shown(url)
+        self.url = shown(url).rstrip("/")
         self._config = config
         self._fs, self._top = _file_system(url, {**_defaults(url, config), **options})
         if hasattr(self._fs, "retries"):
@@ -76,7 +76,10 @@ class ObjectServer:
 
     def size(self, path: str, *, stopping: threading.Event) -> int:
         """Ask for what is known of it."""
-        return int(self._call("info", path, stopping=stopping)["size"])
+        info = self._call("info", path, stopping=stopping)
+        if info["type"] != "file":
+            raise ObjectMissingError(f"{self.url}/{path}")
+        return int(info["size"])
 
     def sizes(self, prefix: str, *, stopping: threading.Event) -> dict[str, int]:
         """List; names that no object may have are left out."""

@@ -140,21 +140,24 @@ class _Fetch:
             return
         was_begun = part.size_bytes > 0
         self.tally.add(part.size_bytes)
-        if self._is_loaded(ref, part, stopping):
-            return
-        if was_begun:  # what was there, or what was sent from the middle, may be at fault
+        problem = self._problem(ref, part, stopping)
+        if problem and was_begun:  # what was there, or what was sent from the middle, may be at fault
             self._restart(part)
-            if self._is_loaded(ref, part, stopping):
-                return
-        found = _found(part)
-        self._restart(part)
-        raise ChunkError(f"{self._store.url}/{ref.path}", f"{found}, allowed this chunk of {ref.size_bytes} bytes")
+            problem = self._problem(ref, part, stopping)
+        if problem:
+            self._restart(part)
+            allowed = f"allowed this chunk of {ref.size_bytes} bytes"
+            reason = f"found {problem}, {allowed}; check the remote's address, or have it published again"
+            raise ChunkError(f"{self._store.url}/{ref.path}", reason)
 
-    def _is_loaded(self, ref: ChunkRef, part: ChunkPart, stopping: threading.Event) -> bool:
-        if part.size_bytes < ref.size_bytes:
-            with suppress(ObjectTooLargeError):  # then the part is no chunk
+    def _problem(self, ref: ChunkRef, part: ChunkPart, stopping: threading.Event) -> str:
+        """Load what a part lacks and give the chunk its name; return what came instead, if something did."""
+        try:
+            if part.size_bytes < ref.size_bytes:
                 self._store.again_if_it_may_pass(lambda: self._receive(ref, part, stopping), stopping=stopping)
-        return part.finish()
+        except ObjectTooLargeError:
+            return f"more than {ref.size_bytes} bytes"
+        return "" if part.finish() else _sent(part)
 
     def _receive(self, ref: ChunkRef, part: ChunkPart, stopping: threading.Event) -> None:
         with self._store.stream(
@@ -221,11 +224,13 @@ def _run(
             stopping.set()
 
 
-def _found(part: ChunkPart) -> str:
-    """Say what was sent instead of a chunk."""
+def _sent(part: ChunkPart) -> str:
+    """Say what is there instead of a chunk."""
     if part.head().lstrip()[:14].lower().startswith((b"<!doctype html", b"<html")):
-        return "found a web page; is there a login or a proxy between? Found"
-    return f"found {part.size_bytes} bytes"
+        return "a web page"
+    if part.size_bytes == part.ref.size_bytes:
+        return f"{part.size_bytes} other bytes"
+    return f"{part.size_bytes} bytes"
 
 
 def _check_room(path: Path, needed_bytes: int) -> None:
