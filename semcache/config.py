@@ -198,3 +198,26 @@ class OpenConfig:
         if self.verify not in ("frame", "full"):
             msg = f"verify: found {self.verify!r}, allowed 'frame' or 'full'"
             raise ConfigError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """With how much patience a remote is used. Changes speed only.
+
+    Attributes:
+        connect_timeout_s: until a server is reached. 0.1 to 600.
+        stall_timeout_s: without a byte. 0.1 to 3600.
+        n_retries: further attempts after a timeout, a broken connection or an error of the server. 0 to 20.
+        first_wait_s: before the second attempt, doubled before each further one. 0 to 60.
+    """
+
+    connect_timeout_s: float = 10.0
+    stall_timeout_s: float = 30.0
+    n_retries: int = 4
+    first_wait_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_range("connect_timeout_s", self.connect_timeout_s, 0.1, 600.0)
+        _check_range("stall_timeout_s", self.stall_timeout_s, 0.1, 3600.0)
+        _check_range("n_retries", self.n_retries, 0, 20)
+        _check_range("first_wait_s", self.first_wait_s, 0.0, 60.0)

@@ -15,6 +15,12 @@
     |-- EncoderError           an encoder cannot be loaded or exported
     |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
     |-- LlmError               a language model's endpoint refused, or gave nothing that can be used
+    |-- RemoteError            the place where bundles are shared cannot be used as asked
+    |   |-- RemoteUnavailableError it stalls, breaks off or refuses
+    |   |-- ObjectMissingError     it has no such object
+    |   |-- ObjectExistsError      it has that object already
+    |   |-- ObjectTooLargeError    an object is larger than it may be
+    |   `-- ChunkError             bytes are not those that the chunk's name stands for
     `-- CacheUnusableError     this cache object can no longer be asked
         |-- CacheClosedError       after close()
         `-- CacheForkedError       in a child process, after fork()
@@ -173,6 +179,60 @@ class LlmError(SemcacheError):
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
         super().__init__(f"{url}: {reason}")
+
+
+class RemoteError(SemcacheError):
+    """The place where bundles are shared cannot be used as asked.
+
+    Attributes:
+        url: of the object or the remote, without user, password and query.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        super().__init__(f"{url}: {reason}")
+
+
+class RemoteUnavailableError(RemoteError):
+    """A remote stalls, breaks off or refuses.
+
+    Attributes:
+        may_pass: another attempt may help: it was a timeout, a broken connection or an error of the server.
+    """
+
+    def __init__(self, url: str, reason: str, *, may_pass: bool = False) -> None:
+        self.may_pass = may_pass
+        super().__init__(url, reason)
+
+
+class ObjectMissingError(RemoteError):
+    """A remote has no such object."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "there is no such object; check the remote's address, and that it was published to")
+
+
+class ObjectExistsError(RemoteError):
+    """A remote has that object already, and it was to be new."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "is there already, though it should be new; somebody else wrote it, look and try again")
+
+
+class ObjectTooLargeError(RemoteError):
+    """An object of a remote is larger than it may be.
+
+    Attributes:
+        limit_bytes: the size that is allowed.
+    """
+
+    def __init__(self, url: str, *, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(url, f"is larger than the {limit_bytes} bytes that are allowed; check the remote's address")
+
+
+class ChunkError(RemoteError):
+    """Bytes are not those that the chunk's name stands for: truncated, changed, swapped, or too large unpacked."""
 
 
 class CacheUnusableError(SemcacheError, RuntimeError):

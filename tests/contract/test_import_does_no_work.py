@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 HEAVY = [
-    *("numpy", "faiss", "lmdb", "zstandard", "orjson", "onnxruntime", "tokenizers"),
+    *("numpy", "faiss", "lmdb", "zstandard", "orjson", "onnxruntime", "tokenizers", "fsspec", "aiohttp"),
     *("torch", "transformers", "sentence_transformers", "onnx", "huggingface_hub", "typer", "tqdm"),
 ]
 NOT_FOR_LOOKUPS = [

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 import semcache
+from semcache.store.object_server import EXTRAS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NO_BUILD_FILES = {".venv", ".git", "tests", "corpus", "indexes", "dist"}
 BASE = {
-    *("faiss-cpu", "lmdb", "numpy", "onnxruntime", "orjson", "tokenizers", "tqdm", "typer", "zstandard"),
+    *("faiss-cpu", "fsspec", "lmdb", "numpy", "onnxruntime", "orjson", "tokenizers", "tqdm", "typer", "zstandard"),
 }
 
 
@@ -65,8 +66,8 @@ def test_the_base_install_brings_no_torch(pyproject: dict[str, Any]) -> None:
 def test_the_extras_of_error_messages_exist(pyproject: dict[str, Any]) -> None:
     """The pip lines that errors print can be run."""
     text = "".join(path.read_text("utf-8") for path in (REPOSITORY / "semcache").rglob("*.py"))
-    named = set(re.findall(r'extra="(\w+)"', text))
-    assert named >= {"build", "llm", "minilm"}
+    named = set(re.findall(r'extra="(\w+)"', text)) | set(EXTRAS.values())
+    assert named >= {"build", "llm", "minilm", "http", "s3", "gcs", "hf"}
     assert named == set(pyproject["project"]["optional-dependencies"]) - {"dev"}
 
 

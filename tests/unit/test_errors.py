@@ -44,6 +44,12 @@ TREE = {
     "EncoderError": "SemcacheError",
     "EncoderMismatchError": "EncoderError",
     "LlmError": "SemcacheError",
+    "RemoteError": "SemcacheError",
+    "RemoteUnavailableError": "RemoteError",
+    "ObjectMissingError": "RemoteError",
+    "ObjectExistsError": "RemoteError",
+    "ObjectTooLargeError": "RemoteError",
+    "ChunkError": "RemoteError",
     "CacheUnusableError": "SemcacheError",
     "CacheClosedError": "CacheUnusableError",
     "CacheForkedError": "CacheUnusableError",
@@ -191,6 +197,29 @@ def test_a_bundle_error_names_the_file(kind: type[BundleError]) -> None:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
+        (
+            errors.ObjectMissingError("s3://b/a"),
+            "s3://b/a: there is no such object; check the remote's address, and that it was published to",
+        ),
+        (
+            errors.ObjectExistsError("s3://b/a"),
+            "s3://b/a: is there already, though it should be new; somebody else wrote it, look and try again",
+        ),
+        (
+            errors.ObjectTooLargeError("s3://b/a", limit_bytes=10),
+            "s3://b/a: is larger than the 10 bytes that are allowed; check the remote's address",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_object_that_is_not_as_asked_for_says_where_and_what_next(error: errors.RemoteError, text: str) -> None:
+    """The address is a field, and first in the text."""
+    assert (error.url, str(error)) == ("s3://b/a", text)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
         (CacheClosedError(), "this cache is closed; open it again with Cache.open(...)"),
         (
             CacheForkedError(),
@@ -211,6 +240,8 @@ def test_a_cache_that_cannot_be_asked_says_how_to_get_one_that_can(error: Semcac
         errors.MissingExtraError("a model", extra="minilm"),
         errors.CorpusError(["a:1: id: missing"], n_problems=3),
         errors.BuildLockedError(Path("x/build.lock")),
+        errors.RemoteUnavailableError("https://host/a", "no answer", may_pass=True),
+        errors.ObjectTooLargeError("https://host/a", limit_bytes=10),
         errors.CacheForkedError(),
     ],
     ids=lambda error: type(error).__name__,

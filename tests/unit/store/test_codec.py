@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from semcache.store import codec
-from semcache.store.codec import CodecError, ValueCodec, train_dictionary
+from semcache.store.codec import CodecError, ValueCodec, pack_frame, train_dictionary, unpack_frame
 
 SAMPLES = [f"Answer {i}: write the spec of feature {i % 7} first, then plan it.\n".encode() * 8 for i in range(64)]
 MAGIC = b"\x28\xb5\x2f\xfd"
@@ -142,3 +142,69 @@ def test_one_codec_serves_many_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         back = list(pool.map(lambda value: shared.decompress(shared.compress(value)), SAMPLES * 20))
     assert back == SAMPLES * 20
+
+
+@pytest.mark.parametrize("level", [1, 9])
+@pytest.mark.parametrize("raw", [b"a", b"some text", bytes(300_000), random.Random(1).randbytes(300_000)])
+def test_a_frame_gives_back_what_was_packed(raw: bytes, level: int) -> None:
+    """Whatever it is, at each level."""
+    assert unpack_frame(pack_frame(raw, level=level), raw_bytes=len(raw)) == raw
+
+
+def test_a_frame_is_the_same_every_time() -> None:
+    """What is published again has the name it had."""
+    assert pack_frame(b"abc" * 1000, level=9) == pack_frame(b"abc" * 1000, level=9)
+
+
+def test_a_frame_says_its_size_and_has_a_checksum() -> None:
+    """So that it can be bounded before it is unpacked, and checked after."""
+    head = zstandard.get_frame_parameters(pack_frame(b"0123456789", level=9))
+    assert (head.content_size, head.has_checksum) == (10, True)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (BOMB, "content size: found 1073741824, allowed 10"),
+        (NO_SIZE, "content size: found none, allowed 10"),
+        (pack_frame(b"0123456789a", level=9), "content size: found 11, allowed 10"),
+        (pack_frame(b"012345678", level=9), "content size: found 9, allowed 10"),
+    ],
+)
+def test_a_frame_of_another_size_is_refused_unread(frame: bytes, message: str) -> None:
+    """Larger, smaller, or silent about it."""
+    with pytest.raises(CodecError, match=f"^{re.escape(message)}$"):
+        unpack_frame(frame, raw_bytes=10)
+
+
+def test_a_frame_that_wants_a_large_window_is_refused_unread() -> None:
+    """A window is memory too: ten bytes need none of 2 GB."""
+    frame = MAGIC + b"\x40" + b"\xa8" + (10).to_bytes(2, "little") + pack_frame(b"0123456789", level=1)[6:]
+    with pytest.raises(CodecError, match=r"^window: found 2147483648, allowed 0 to 1024$"):
+        unpack_frame(frame, raw_bytes=266)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        *(b"", b"plain text", MAGIC),
+        pack_frame(b"0123456789", level=9)[:-1],
+        pack_frame(b"0123456789", level=9) + b"x",
+        pack_frame(b"0123456789", level=9) * 2,
+        b"\x50\x2a\x4d\x18\x0a\x00\x00\x00" + bytes(10),
+    ],
+    ids=["empty", "text", "magic", "cut", "one byte more", "two frames", "skippable"],
+)
+def test_what_is_not_one_whole_frame_is_refused(frame: bytes) -> None:
+    """Nothing may hide behind it."""
+    with pytest.raises(CodecError):
+        unpack_frame(frame, raw_bytes=10)
+
+
+def test_a_frame_whose_content_was_changed_is_refused() -> None:
+    """By its checksum."""
+    frame = bytearray(pack_frame(b"0123456789", level=9))
+    assert frame[-5:-4] == b"9"
+    frame[-5:-4] = b"8"
+    with pytest.raises(CodecError):
+        unpack_frame(bytes(frame), raw_bytes=10)
