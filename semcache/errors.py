@@ -15,6 +15,21 @@
     |-- EncoderError           an encoder cannot be loaded or exported
     |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
     |-- LlmError               a language model's endpoint refused, or gave nothing that can be used
+    |-- KeyFileError           a private key cannot be made, read or used
+    |-- RemoteError            a remote cannot be read or written, or holds what may not be used
+    |   |-- RemoteUnavailableError  it cannot be reached, or refuses
+    |   |-- ObjectMissingError     there is no such object
+    |   |-- ObjectExistsError      an object that should have been new is there already
+    |   |-- ObjectTooLargeError    an object has more bytes than it may have
+    |   |-- PublishConflictError   somebody else publishes to it
+    |   `-- TrustError             what it holds is not what its publisher signed, or no longer
+    |       |-- SignatureError         not signed by enough of the right keys
+    |       |-- ChangedMetadataError   its bytes are not the ones that were signed
+    |       |-- RollbackError          older than what was seen before
+    |       |-- MixedVersionsError     files of different versions stand together
+    |       |-- ExpiredError           nobody has renewed it in time
+    |       |-- ClockError             this machine's clock is behind the publisher's
+    |       `-- UnsignedRemoteError    nothing vouches for it
     `-- CacheUnusableError     this cache object can no longer be asked
         |-- CacheClosedError       after close()
         `-- CacheForkedError       in a child process, after fork()
@@ -26,6 +41,7 @@ what is allowed, and what to do next. Errors of other libraries never leave the 
 from __future__ import annotations
 
 import errno
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +189,108 @@ class LlmError(SemcacheError):
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
         super().__init__(f"{url}: {reason}")
+
+
+class KeyFileError(SemcacheError):
+    """A private key cannot be made, read or used.
+
+    Attributes:
+        path: the file or folder.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: {reason}")
+
+
+class RemoteError(SemcacheError):
+    """A remote cannot be read or written, or holds what may not be used.
+
+    Attributes:
+        path: of the object within the remote, or the remote's URL.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
+
+
+class RemoteUnavailableError(RemoteError):
+    """The remote cannot be reached, or refuses."""
+
+
+class ObjectMissingError(RemoteError):
+    """There is no such object in the remote."""
+
+
+class ObjectExistsError(RemoteError):
+    """An object that should have been new is there already."""
+
+
+class ObjectTooLargeError(RemoteError):
+    """An object has more bytes than it may have."""
+
+
+class PublishConflictError(RemoteError):
+    """Somebody else publishes to this remote; nothing that readers see was changed."""
+
+
+class TrustError(RemoteError):
+    """What a remote holds is not what its publisher signed, or no longer."""
+
+
+class SignatureError(TrustError):
+    """Metadata is not signed by enough of the keys that may sign it."""
+
+
+class ChangedMetadataError(TrustError):
+    """The bytes of metadata, or of what it names, are not the ones that were signed."""
+
+
+class RollbackError(TrustError):
+    """Metadata is older than what this machine has seen before."""
+
+
+class MixedVersionsError(TrustError):
+    """Genuine metadata of different versions stands together."""
+
+
+class ExpiredError(TrustError):
+    """Metadata was not renewed in time, so it may be old.
+
+    Attributes:
+        role: which metadata.
+        expired: since when, in UTC.
+    """
+
+    def __init__(self, path: str, *, role: str, expired: datetime, now: datetime) -> None:
+        self.role, self.expired = role, expired
+        next_step = "keys rotate root" if role == "root" else "keys sign"
+        super().__init__(
+            path,
+            f"expired at {expired:%Y-%m-%d %H:%M} UTC, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC; if the "
+            f"clock is right, the publisher has to renew it (semcache {next_step}); until then it may be old",
+        )
+
+
+class ClockError(TrustError):
+    """This machine's clock is behind the publisher's, so nothing can be told to be old.
+
+    Attributes:
+        signed: when the publisher signed, in UTC.
+    """
+
+    def __init__(self, path: str, *, signed: datetime, now: datetime) -> None:
+        self.signed = signed
+        super().__init__(
+            path,
+            f"signed at {signed:%Y-%m-%d %H:%M} UTC, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC, which is "
+            "earlier; set the clock of this machine, or the publisher's, and try again",
+        )
+
+
+class UnsignedRemoteError(TrustError):
+    """Nothing vouches for what a remote holds."""
 
 
 class CacheUnusableError(SemcacheError, RuntimeError):
