@@ -16,14 +16,15 @@
     |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
     |-- LlmError               a language model's endpoint refused, or gave nothing that can be used
     |-- KeyFileError           a private key cannot be made, read or used
-    |-- RemoteError            a remote cannot be read or written, or holds what may not be used
-    |   |-- RemoteUnavailableError  it cannot be reached, or refuses
-    |   |-- ObjectMissingError     there is no such object
-    |   |-- ObjectExistsError      an object that should have been new is there already
-    |   |-- ObjectTooLargeError    an object has more bytes than it may have
+    |-- RemoteError            the place where bundles are shared cannot be used as asked
+    |   |-- RemoteUnavailableError it stalls, breaks off or refuses
+    |   |-- ObjectMissingError     it has no such object
+    |   |-- ObjectExistsError      it has that object already
+    |   |-- ObjectTooLargeError    an object is larger than it may be
+    |   |-- NotPublishedError      it offers nothing of that name
     |   |-- PublishConflictError   somebody else publishes to it
     |   `-- TrustError             what it holds is not what its publisher signed, or no longer
-    |       |-- SignatureError         not signed by enough of the right keys
+    |       |-- SignatureError         not signed by enough of the keys that may
     |       |-- ChangedMetadataError   its bytes are not the ones that were signed
     |       |-- RollbackError          older than what was seen before
     |       |-- MixedVersionsError     files of different versions stand together
@@ -204,31 +205,65 @@ class KeyFileError(SemcacheError):
 
 
 class RemoteError(SemcacheError):
-    """A remote cannot be read or written, or holds what may not be used.
+    """The place where bundles are shared cannot be used as asked.
 
     Attributes:
-        path: of the object within the remote, or the remote's URL.
+        url: of the object or the remote, without user, password and query.
     """
 
-    def __init__(self, path: str, reason: str) -> None:
-        self.path, self.reason = path, reason
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        super().__init__(f"{url}: {reason}")
 
 
 class RemoteUnavailableError(RemoteError):
-    """The remote cannot be reached, or refuses."""
+    """A remote stalls, breaks off or refuses.
+
+    Attributes:
+        may_pass: another attempt may help: it was a timeout, a broken connection or an error of the server.
+    """
+
+    def __init__(self, url: str, reason: str, *, may_pass: bool = False) -> None:
+        self.may_pass = may_pass
+        super().__init__(url, reason)
 
 
 class ObjectMissingError(RemoteError):
-    """There is no such object in the remote."""
+    """A remote has no such object."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "there is no such object; check the remote's address, and that it was published to")
 
 
 class ObjectExistsError(RemoteError):
-    """An object that should have been new is there already."""
+    """A remote has that object already, and it was to be new."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "is there already, though it should be new; somebody else wrote it, look and try again")
 
 
 class ObjectTooLargeError(RemoteError):
-    """An object has more bytes than it may have."""
+    """An object of a remote is larger than it may be.
+
+    Attributes:
+        limit_bytes: the size that is allowed.
+    """
+
+    def __init__(self, url: str, *, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(url, f"is larger than the {limit_bytes} bytes that are allowed; check the remote's address")
+
+
+class NotPublishedError(RemoteError):
+    """A remote offers nothing of that name.
+
+    Attributes:
+        offered: what it does offer.
+    """
+
+    def __init__(self, url: str, path: str, *, offered: list[str]) -> None:
+        self.offered = offered
+        super().__init__(url, f"offers no {path}; it has {', '.join(offered) or 'nothing'}")
 
 
 class PublishConflictError(RemoteError):
@@ -263,13 +298,14 @@ class ExpiredError(TrustError):
         expired: since when, in UTC.
     """
 
-    def __init__(self, path: str, *, role: str, expired: datetime, now: datetime) -> None:
+    def __init__(self, url: str, *, role: str, expired: datetime, now: datetime) -> None:
         self.role, self.expired = role, expired
         next_step = "keys rotate root" if role == "root" else "keys sign"
         super().__init__(
-            path,
-            f"expired at {expired:%Y-%m-%d %H:%M} UTC, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC; if the "
-            f"clock is right, the publisher has to renew it (semcache {next_step}); until then it may be old",
+            url,
+            f"its {role} metadata expired at {expired:%Y-%m-%d %H:%M} UTC, and this machine's clock says "
+            f"{now:%Y-%m-%d %H:%M} UTC; if the clock is right, the publisher has to renew it (semcache {next_step}); "
+            "until then it may be old",
         )
 
 
@@ -280,10 +316,10 @@ class ClockError(TrustError):
         signed: when the publisher signed, in UTC.
     """
 
-    def __init__(self, path: str, *, signed: datetime, now: datetime) -> None:
+    def __init__(self, url: str, *, signed: datetime, now: datetime) -> None:
         self.signed = signed
         super().__init__(
-            path,
+            url,
             f"signed at {signed:%Y-%m-%d %H:%M} UTC, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC, which is "
             "earlier; set the clock of this machine, or the publisher's, and try again",
         )

@@ -29,15 +29,20 @@ class FolderObjects:
     folder: Path
     before: Callable[[str, str], None] = lambda _action, _path: None
 
+    @property
+    def url(self) -> str:
+        """Say where they are; not where they really are."""
+        return "s3://bucket"
+
     def read(self, path: str, *, limit_bytes: int) -> bytes:
         """Return an object."""
         self.before("read", path)
         try:
             data = (self.folder / path).read_bytes()
         except FileNotFoundError as error:
-            raise ObjectMissingError(path, "missing") from error
+            raise ObjectMissingError(f"{self.url}/{path}") from error
         if len(data) > limit_bytes:
-            raise ObjectTooLargeError(path, f"has more than {limit_bytes:,} bytes")
+            raise ObjectTooLargeError(f"{self.url}/{path}", limit_bytes=limit_bytes)
         return data
 
     def write(self, path: str, data: bytes, *, only_new: bool = False) -> None:
@@ -46,7 +51,7 @@ class FolderObjects:
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if only_new and target.exists():
-            raise ObjectExistsError(path, "is there already")
+            raise ObjectExistsError(f"{self.url}/{path}")
         staged = target.with_name(f"{target.name}.new")
         staged.write_bytes(data)
         staged.replace(target)

@@ -107,7 +107,9 @@ def rotate_key(
     dropped = _chosen(root_state(current, None).key_ids[role], drop, role)
     key = new_key()
     root = next_root(current, role=role, add=[key], drop=[dropped], now=now)
-    root = _signed(files, root, current, passphrase=passphrase, key_paths=key_paths, extra=[key] if role == "root" else [])
+    root = _signed(
+        files, root, current, passphrase=passphrase, key_paths=key_paths, extra=[key] if role == "root" else []
+    )
     made = files.keep_key(key, role=role, passphrase=passphrase)
     files.keep_root(root, previous=current)
     return _report(files, [made])

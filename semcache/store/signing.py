@@ -111,11 +111,13 @@ class Publisher:
             with exclusive_lock(self.metadata_dir / "publish.lock"):
                 before = self._read(now)
                 if before is None and not is_first_allowed:
-                    reason = "missing: nothing was ever published here; publish a bundle first"
-                    raise UnsignedRemoteError(TIMESTAMP, reason)
+                    reason = "nothing was ever published here; publish a bundle first"
+                    raise UnsignedRemoteError(self.objects.url, reason)
                 return self._write(before, files, now=now)
         except LockedError as error:
-            raise PublishConflictError(TIMESTAMP, "another program publishes with these keys; wait for it") from error
+            raise PublishConflictError(
+                self.objects.url, "another program publishes with these keys; wait for it"
+            ) from error
         except OSError as error:
             raise StorageError.from_os_error(self.metadata_dir, error) from error
 
@@ -163,7 +165,7 @@ class Publisher:
             return roots
         standing = version_of(before["root"])
         if roots.get(standing, before["root"]) != before["root"]:
-            raise _other_root(standing)
+            raise self._other_root(standing)
         return {version: root for version, root in roots.items() if version > standing}
 
     def _write_roots(self, roots: Mapping[int, bytes]) -> None:
@@ -173,7 +175,7 @@ class Publisher:
                 self.objects.write(path, root, only_new=True)
             except ObjectExistsError as error:
                 if self._standing(path) != root:
-                    raise _other_root(version) from error
+                    raise self._other_root(version) from error
 
     def _free_number(self, before: Mapping[str, bytes] | None, now: datetime) -> int:
         """Return the next number that nobody publishes under."""
@@ -185,7 +187,7 @@ class Publisher:
                     f"claimed at {claimed:%Y-%m-%d %H:%M} UTC: somebody else publishes, or was cut off; try again "
                     f"after {claimed + CLAIM_LIFETIME:%H:%M} UTC"
                 )
-                raise PublishConflictError(f"{METADATA_DIR}{number}.timestamp.json", reason)
+                raise PublishConflictError(self.objects.url, f"version {number} was {reason}")
             number += 1
         return number
 
@@ -201,15 +203,17 @@ class Publisher:
     def _check_alone(self, before: Mapping[str, bytes] | None, deadline: float) -> None:
         """Refuse to replace what somebody else has put there meanwhile, or may be about to."""
         if self._standing(TIMESTAMP) != (None if before is None else before["timestamp"]):
-            raise PublishConflictError(TIMESTAMP, "changed by somebody else while this was published; publish again")
+            raise PublishConflictError(
+                self.objects.url, "changed by somebody else while this was published; publish again"
+            )
         if self.clock() > deadline:
-            raise PublishConflictError(TIMESTAMP, f"publishing took more than {_GIVE_UP_S:.0f} s; publish again")
+            raise PublishConflictError(self.objects.url, f"publishing took more than {_GIVE_UP_S:.0f} s; publish again")
 
     def _write_new(self, path: str, data: bytes) -> None:
         try:
             self.objects.write(path, data, only_new=True)
         except ObjectExistsError as error:
-            raise PublishConflictError(path, "somebody else publishes at this moment; try again") from error
+            raise PublishConflictError(error.url, "somebody else publishes at this moment; try again") from error
 
     def _standing(self, path: str) -> bytes | None:
         """Return an object; None where there is none, nothing where it is too large to be ours."""
@@ -220,10 +224,9 @@ class Publisher:
         except ObjectTooLargeError:
             return b""
 
-
-def _other_root(version: int) -> MixedVersionsError:
-    return MixedVersionsError(
-        f"{METADATA_DIR}{version}.root.json",
-        "is not the root that is among the keys at hand: this remote belongs to other keys, or somebody else has "
-        "rotated one; ask whoever holds them for their root metadata",
-    )
+    def _other_root(self, version: int) -> MixedVersionsError:
+        reason = (
+            "is not the root that is among the keys at hand: this remote belongs to other keys, or somebody else has "
+            "rotated one; ask whoever holds them for their root metadata"
+        )
+        return MixedVersionsError(f"{self.objects.url}/{METADATA_DIR}{version}.root.json", reason)

@@ -18,6 +18,7 @@ from semcache.errors import (
     ChangedMetadataError,
     ClockError,
     MissingExtraError,
+    NotPublishedError,
     ObjectMissingError,
     ObjectTooLargeError,
     StorageError,
@@ -59,6 +60,10 @@ _BEFORE_EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 
 class Objects(Protocol):
     """What trust needs of a remote: whole objects by their path."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, as it may be shown."""
 
     def read(self, path: str, *, limit_bytes: int) -> bytes:
         """Return an object.
@@ -121,22 +126,23 @@ class VerifiedRemote:
             limit_bytes: most bytes it may have.
 
         Raises:
-            ObjectMissingError: the metadata names no such target, or the object is gone.
+            NotPublishedError: there is no such target.
+            ObjectMissingError: the object that holds it is gone.
             ChangedMetadataError: its bytes are not the ones that were signed, or too many.
             RemoteUnavailableError: the remote cannot be reached, or refuses.
         """
         target = self._targets().get(path)
         if target is None:
-            raise ObjectMissingError(path, f"not in this remote, which has {', '.join(self.paths) or 'nothing'}")
+            raise NotPublishedError(self.objects.url, path, offered=self.paths)
         if target.length > limit_bytes:
-            raise ChangedMetadataError(path, f"has {target.length:,} bytes, allowed {limit_bytes:,}")
+            raise ChangedMetadataError(self.objects.url, f"{path} has {target.length:,} bytes, allowed {limit_bytes:,}")
         where = target_object(path, target.hashes["sha256"])
         data = self.objects.read(where, limit_bytes=limit_bytes)
         try:
             target.verify_length_and_hashes(data)
         except LengthOrHashMismatchError as error:
             reason = f"its {len(data):,} bytes are not the {target.length:,} that were signed; ask its publisher"
-            raise ChangedMetadataError(where, reason) from error
+            raise ChangedMetadataError(f"{self.objects.url}/{where}", reason) from error
         return data
 
     def _targets(self) -> dict[str, TargetFile]:
@@ -179,7 +185,9 @@ def verify_remote(
         with exclusive_lock(metadata_dir / "lock", wait=True):
             anchor, is_new = _anchor(objects, metadata_dir, root)
             metadata = _refresh(objects, metadata_dir, anchor, now=now, allow_expired=allow_expired)
-            _check_clock(metadata["timestamp"], now)
+            signed = signing_time(metadata["timestamp"])
+            if signed is not None and signed > now + _CLOCK_SLACK:
+                raise ClockError(f"{objects.url}/{TIMESTAMP}", signed=signed, now=now)
             if root is not None or is_new:  # what is refused is not remembered
                 replace_file(fs, metadata_dir / _PIN, anchor)
     except OSError as error:
@@ -221,9 +229,9 @@ def _anchor(objects: Objects, metadata_dir: Path, root: bytes | None) -> tuple[b
         return objects.read(path, limit_bytes=_LIMITS.root_max_length), True
     except ObjectMissingError as error:
         reason = "missing: nothing vouches for what this remote holds; its publisher can sign it (semcache keys init)"
-        raise UnsignedRemoteError(path, reason) from error
+        raise UnsignedRemoteError(f"{objects.url}/{path}", reason) from error
     except ObjectTooLargeError as error:
-        raise ChangedMetadataError(path, error.reason) from error
+        raise ChangedMetadataError(error.url, _too_large(error)) from error
 
 
 def _refresh(
@@ -239,7 +247,7 @@ def _refresh(
         updater._trusted_set.reference_time = _BEFORE_EVERYTHING if allow_expired else now  # noqa: SLF001
         updater.refresh()
     except (RepositoryError, DownloadError) as error:
-        raise refusal(error, read=reader.read, metadata_dir=metadata_dir, now=now) from error
+        raise refusal(error, url=objects.url, read=reader.read, metadata_dir=metadata_dir, now=now) from error
     return {role: (metadata_dir / f"{role}.json").read_bytes() for role in ROLES}
 
 
@@ -258,18 +266,16 @@ class _Reader(FetcherInterface):
                 raise DownloadHTTPError(str(error), 404) from error
             if url == TIMESTAMP:
                 reason = "missing: nothing vouches for what this remote holds now; ask its publisher"
-                raise UnsignedRemoteError(url, reason) from error
+                raise UnsignedRemoteError(error.url, reason) from error
             raise
         except ObjectTooLargeError as error:
-            raise ChangedMetadataError(url, error.reason) from error
+            raise ChangedMetadataError(error.url, _too_large(error)) from error
         self.read[url] = data
         yield data
 
 
-def _check_clock(timestamp: bytes, now: datetime) -> None:
-    signed = signing_time(timestamp)
-    if signed is not None and signed > now + _CLOCK_SLACK:
-        raise ClockError(TIMESTAMP, signed=signed, now=now)
+def _too_large(error: ObjectTooLargeError) -> str:
+    return f"has more than {error.limit_bytes:,} bytes, which no metadata has; ask its publisher"
 
 
 def _described(root: bytes, *, is_new: bool) -> Anchor:

@@ -50,6 +50,7 @@ TREE = {
     "ObjectMissingError": "RemoteError",
     "ObjectExistsError": "RemoteError",
     "ObjectTooLargeError": "RemoteError",
+    "NotPublishedError": "RemoteError",
     "PublishConflictError": "RemoteError",
     "TrustError": "RemoteError",
     "SignatureError": "TrustError",
