@@ -140,7 +140,9 @@ class Publisher:
         standing = roots[max(roots)] if before is None else before["root"]
         coming = roots[max(roots)] if roots else standing
         number = self._free_number(before, now)
-        change = Change(number, now, (parse_root(standing).signed, parse_root(coming).signed), self.keys)
+        change = Change(
+            number, now, (parse_root(standing).signed, parse_root(coming).signed), self.keys, self.objects.url
+        )
         documents = change.documents(before, files)
 
         self._claim(number, documents["timestamp"])

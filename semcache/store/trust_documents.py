@@ -32,12 +32,14 @@ class Change:
         now: the time.
         roots: the root that readers have, and the one they will have; the same where it stays.
         keys: private keys at hand.
+        url: of the remote, for messages.
     """
 
     number: int
     now: datetime
     roots: tuple[Root, Root]
     keys: Sequence[SigningKey]
+    url: str
 
     def documents(self, before: Mapping[str, bytes] | None, files: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the metadata that is new, by role; the timestamp always is.
@@ -99,7 +101,7 @@ class Change:
         except UnsignedMetadataError as error:
             wanted = ", ".join(key_id[:8] for key_id in sorted(self.roots[-1].roles[role].keyids))
             reason = f"{error}; it takes the private key {wanted}, which is not among the keys at hand"
-            raise SignatureError(role, reason) from error
+            raise SignatureError(self.url, reason) from error
         return document.to_bytes()
 
     def _end(self, role: str) -> datetime:
