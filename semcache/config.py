@@ -17,6 +17,7 @@ AugmentChoice = Literal["none", "sidecar", "rules"]
 LEVELS = (0.005, 0.01, 0.02, 0.05, 0.10)
 """The errors that a bundle is certified for."""
 DEFAULT_ROOT = "indexes"
+DEFAULT_KEYS = "~/.config/semcache/keys"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 
 
@@ -32,6 +33,32 @@ def _is_web_address(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class KeysConfig:
+    """Who may sign a remote, and for how long a signature counts.
+
+    Changes results:
+        root_keys: keys that may change the keys; kept offline, each by another person where there are several. 1 to 16.
+        root_threshold: how many of them it takes. 1 to root_keys.
+        root_days, targets_days, snapshot_days, timestamp_days: how long each kind of metadata counts. 1 to 3,650.
+            The shortest, timestamp_days, bounds for how long readers can be kept on an old version unnoticed; the
+            metadata is to be renewed that often.
+    """
+
+    root_keys: int = 1
+    root_threshold: int = 1
+    root_days: int = 365
+    targets_days: int = 30
+    snapshot_days: int = 7
+    timestamp_days: int = 2
+
+    def __post_init__(self) -> None:
+        _check_range("root_keys", self.root_keys, 1, 16)
+        _check_range("root_threshold", self.root_threshold, 1, self.root_keys)
+        for role in ("root", "targets", "snapshot", "timestamp"):
+            _check_range(f"{role}_days", getattr(self, f"{role}_days"), 1, 3650)
 
 
 @dataclass(frozen=True, slots=True)

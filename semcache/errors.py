@@ -15,12 +15,23 @@
     |-- EncoderError           an encoder cannot be loaded or exported
     |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
     |-- LlmError               a language model's endpoint refused, or gave nothing that can be used
+    |-- KeyFileError           a private key cannot be made, read or used
     |-- RemoteError            the place where bundles are shared cannot be used as asked
     |   |-- RemoteUnavailableError it stalls, breaks off or refuses
     |   |-- ObjectMissingError     it has no such object
     |   |-- ObjectExistsError      it has that object already
     |   |-- ObjectTooLargeError    an object is larger than it may be
-    |   `-- ChunkError             bytes are not those that the chunk's name stands for
+    |   |-- ChunkError             bytes are not those that the chunk's name stands for
+    |   |-- NotPublishedError      it offers nothing of that name
+    |   |-- PublishConflictError   somebody else publishes to it
+    |   `-- TrustError             what it holds is not what its publisher signed, or no longer
+    |       |-- SignatureError         not signed by enough of the keys that may
+    |       |-- ChangedMetadataError   its bytes are not the ones that were signed
+    |       |-- RollbackError          older than what was seen before
+    |       |-- MixedVersionsError     files of different versions stand together
+    |       |-- ExpiredError           nobody has renewed it in time
+    |       |-- ClockError             this machine's clock is behind the publisher's
+    |       `-- UnsignedRemoteError    nothing vouches for it
     `-- CacheUnusableError     this cache object can no longer be asked
         |-- CacheClosedError       after close()
         `-- CacheForkedError       in a child process, after fork()
@@ -32,6 +43,7 @@ what is allowed, and what to do next. Errors of other libraries never leave the 
 from __future__ import annotations
 
 import errno
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +193,18 @@ class LlmError(SemcacheError):
         super().__init__(f"{url}: {reason}")
 
 
+class KeyFileError(SemcacheError):
+    """A private key cannot be made, read or used.
+
+    Attributes:
+        path: the file or folder.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: {reason}")
+
+
 class RemoteError(SemcacheError):
     """The place where bundles are shared cannot be used as asked.
 
@@ -233,6 +257,81 @@ class ObjectTooLargeError(RemoteError):
 
 class ChunkError(RemoteError):
     """Bytes are not those that the chunk's name stands for: truncated, changed, swapped, or too large unpacked."""
+
+
+class NotPublishedError(RemoteError):
+    """A remote offers nothing of that name.
+
+    Attributes:
+        offered: what it does offer.
+    """
+
+    def __init__(self, url: str, path: str, *, offered: list[str]) -> None:
+        self.offered = offered
+        super().__init__(url, f"offers no {path}; it has {', '.join(offered) or 'nothing'}")
+
+
+class PublishConflictError(RemoteError):
+    """Somebody else publishes to this remote; nothing that readers see was changed."""
+
+
+class TrustError(RemoteError):
+    """What a remote holds is not what its publisher signed, or no longer."""
+
+
+class SignatureError(TrustError):
+    """Metadata is not signed by enough of the keys that may sign it."""
+
+
+class ChangedMetadataError(TrustError):
+    """The bytes of metadata, or of what it names, are not the ones that were signed."""
+
+
+class RollbackError(TrustError):
+    """Metadata is older than what this machine has seen before."""
+
+
+class MixedVersionsError(TrustError):
+    """Genuine metadata of different versions stands together."""
+
+
+class ExpiredError(TrustError):
+    """Metadata was not renewed in time, so it may be old.
+
+    Attributes:
+        role: which metadata.
+        expired: since when, in UTC.
+    """
+
+    def __init__(self, url: str, *, role: str, expired: datetime, now: datetime) -> None:
+        self.role, self.expired = role, expired
+        next_step = "keys rotate root" if role == "root" else "keys sign"
+        super().__init__(
+            url,
+            f"its {role} metadata expired at {expired:%Y-%m-%d %H:%M} UTC, and this machine's clock says "
+            f"{now:%Y-%m-%d %H:%M} UTC; if the clock is right, the publisher has to renew it (semcache {next_step}); "
+            "until then it may be old",
+        )
+
+
+class ClockError(TrustError):
+    """This machine's clock is behind the publisher's, so nothing can be told to be old.
+
+    Attributes:
+        signed: when the publisher signed, in UTC.
+    """
+
+    def __init__(self, url: str, *, signed: datetime, now: datetime) -> None:
+        self.signed = signed
+        super().__init__(
+            url,
+            f"signed at {signed:%Y-%m-%d %H:%M} UTC, and this machine's clock says {now:%Y-%m-%d %H:%M} UTC, which is "
+            "earlier; set the clock of this machine, or the publisher's, and try again",
+        )
+
+
+class UnsignedRemoteError(TrustError):
+    """Nothing vouches for what a remote holds."""
 
 
 class CacheUnusableError(SemcacheError, RuntimeError):

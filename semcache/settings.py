@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from semcache.config import DEFAULT_ROOT, BuildConfig, LlmConfig
+from semcache.config import DEFAULT_KEYS, DEFAULT_ROOT, BuildConfig, LlmConfig
 from semcache.errors import ConfigError
 
 SETTINGS_FILE = "semcache.toml"
@@ -32,6 +32,22 @@ def resolve_root(argument: Path | None, *, environ: Mapping[str, str] | None = N
     if value := environ.get(f"{_PREFIX}ROOT"):
         return Path(value)
     return Path(_text(_read_toml(folder), "root", DEFAULT_ROOT))
+
+
+def resolve_keys_dir(argument: Path | None, *, environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Path:
+    """Return the folder of keys: the argument, SEMCACHE_KEYS, `keys` in semcache.toml, or ~/.config/semcache/keys."""
+    if argument is not None:
+        return argument
+    environ = os.environ if environ is None else environ
+    if value := environ.get(f"{_PREFIX}KEYS"):
+        return Path(value)
+    return Path(_text(_read_toml(folder), "keys", DEFAULT_KEYS)).expanduser()
+
+
+def resolve_passphrase(*, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the passphrase of the private keys, SEMCACHE_KEYS_PASSPHRASE, or None. It is never read from a file."""
+    environ = os.environ if environ is None else environ
+    return environ.get(f"{_PREFIX}KEYS_PASSPHRASE")
 
 
 def resolve_build(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semcache import __version__
-from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, lookup
+from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, keys, lookup
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
 from semcache.errors import SemcacheError
 
@@ -31,6 +31,7 @@ app.command("calibrate")(calibrate.calibrate_bundle)
 app.command("info")(bundle.info)
 app.command("check")(bundle.check)
 app.add_typer(corpus.app, name="corpus", help="Check and measure corpus files.")
+app.add_typer(keys.app, name="keys", help="Make, rotate and show the keys that sign a remote.")
 
 
 def _version(value: bool) -> None:

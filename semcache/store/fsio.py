@@ -29,6 +29,12 @@ class FileSystem:
         """Write a whole new file. Not durable before `sync_file`."""
         path.write_bytes(data)
 
+    def write_secret(self, path: Path, data: bytes) -> None:
+        """Write a new file that only its owner may read. Not durable before `sync_file`."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
     def sync_file(self, path: Path) -> None:
         """Make a file's bytes durable."""
         self._sync(path, os.O_RDONLY)

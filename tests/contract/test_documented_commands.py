@@ -15,13 +15,14 @@ from semcache.cli.app import app
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     *("README.md", "ARCHITECTURE.md", "FORMAT.md", "CHANGELOG.md", "corpus/README.md", "indexes/README.md"),
-    "docs/corpus.md",
+    *("docs/corpus.md", "docs/publishing.md"),
 ]
 COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
     *(("corpus", "check"), ("corpus", "lint"), ("corpus", "stats"), ("augment",)),
+    *(("keys", "init"), ("keys", "rotate"), ("keys", "sign"), ("keys", "show")),
 ]
-GROUPS = {(), ("corpus",)}
+GROUPS = {(), ("corpus",), ("keys",)}
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]*|-[a-zA-Z])(?![\w-])")
 
 

@@ -1,0 +1,1 @@
+"""Sharing bundles: what is published, and who vouches for it."""
