@@ -22,6 +22,7 @@
     |   |-- ObjectExistsError      it has that object already
     |   |-- ObjectTooLargeError    an object is larger than it may be
     |   |-- ChunkError             bytes are not those that the chunk's name stands for
+    |   |-- ReleaseError           what is offered cannot be built here, or is not of its form
     |   |-- NotPublishedError      it offers nothing of that name
     |   |-- PublishConflictError   somebody else publishes to it
     |   `-- TrustError             what it holds is not what its publisher signed, or no longer
@@ -257,6 +258,10 @@ class ObjectTooLargeError(RemoteError):
 
 class ChunkError(RemoteError):
     """Bytes are not those that the chunk's name stands for: truncated, changed, swapped, or too large unpacked."""
+
+
+class ReleaseError(RemoteError):
+    """What a remote offers is not of its form, of a newer one, or does not fit together."""
 
 
 class NotPublishedError(RemoteError):

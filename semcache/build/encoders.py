@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from semcache.bundle.layout import ENCODERS_DIR, SOURCES_DIR, STAGING_PREFIX, encoder_dir
+from semcache.bundle.layout import ENCODERS_DIR, EXPORT_LOCK_FILE, SOURCES_DIR, STAGING_PREFIX, encoder_dir
 from semcache.embed.encoder_dir import ENCODER_FILE, EncoderSpec, read_spec, verify_digest
 from semcache.embed.hashing import HASHING_SPEC
 from semcache.embed.model_source import ModelSource, find_model
@@ -34,7 +34,7 @@ def ensure_encoder(fs: FileSystem, root: Path, model: str) -> Path:
     encoders, sources = root / ENCODERS_DIR, root / ENCODERS_DIR / SOURCES_DIR
     try:
         fs.make_dir(sources)
-        with exclusive_lock(encoders / "export.lock", wait=True):
+        with exclusive_lock(encoders / EXPORT_LOCK_FILE, wait=True):
             _clear_debris(fs, encoders, sources)
             fs.sync_dir(encoders)  # whoever published an encoder may have died before this
             if model == HASHING_MODEL:

@@ -24,6 +24,7 @@ from semcache.core.features import (
     ROW_FACTS,
     Candidate,
     as_steps,
+    facts_of_answers,
     lexical,
     pool,
     rarities,
@@ -127,11 +128,7 @@ class KnownRows:
         self._learn(np.arange(len(self.answers)))
         rows = np.zeros(len(self.answers), ROW_FACTS)
         rows["hardness"], rows["closest"] = as_steps(self._other[:, 0]), as_steps(self._own[:, 0])
-        answers = np.zeros(int(self.answers.max(initial=-1)) + 1, ANSWER_FACTS)
-        answers["n_rows"] = 1
-        for answer, members in self._rows_of.items():
-            if answer >= 0:
-                answers[answer] = _answer_facts(rows[members])
+        answers = facts_of_answers(rows, self.answers, n_answers=int(self.answers.max(initial=-1)) + 1)
         return rows, answers
 
     def judge(self, queries: Sequence[Query]) -> Iterator[Judged]:

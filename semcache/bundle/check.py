@@ -62,7 +62,7 @@ def check_bundle(bundle: str | Path, *, root: str | Path = DEFAULT_ROOT) -> list
     embedder = _try(problems, lambda: load_embedder(encoder_dir))
     reader = _try(problems, lambda: VersionReader(location, version, OpenConfig(verify="full")))
     if reader is not None and embedder is not None:
-        problems += _check_records(reader) or _try(problems, lambda: _check_vectors(reader, embedder)) or []
+        problems += _check_records(reader) or _try(problems, lambda: check_vectors(reader, embedder)) or []
     return problems
 
 
@@ -136,8 +136,8 @@ def _check_records(reader: VersionReader) -> list[str]:
     return problems
 
 
-def _check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
-    """Hold the encoder against the probes, and a sample of rows against their own texts."""
+def check_vectors(reader: VersionReader, embedder: Embedder) -> list[str]:
+    """Hold the encoder against the probes, and a sample of rows against their own texts; return the problems."""
     encoder, folder = reader.manifest.encoder, reader.folder
     if embedder.dim != encoder.dim:
         return [f"{folder / layout.MANIFEST_FILE}: encoder.dim is {encoder.dim}, the encoder gives {embedder.dim}"]

@@ -54,7 +54,12 @@ class Contents:
 
 
 def contents_of(
-    tables: TableReader, codec: ValueCodec, *, rows: npt.NDArray[np.int32], entry_answers: npt.NDArray[np.int32]
+    tables: TableReader,
+    codec: ValueCodec,
+    *,
+    rows: npt.NDArray[np.int32],
+    entry_answers: npt.NDArray[np.int32],
+    n_answers: int,
 ) -> Contents:
     """Return the contents behind the arrays of a version.
 
@@ -63,6 +68,7 @@ def contents_of(
         codec: of its values.
         rows: as in rows.npy.
         entry_answers: of each entry, as in entries.npy.
+        n_answers: how many numbers there are, with the dead ones.
     """
     live = np.flatnonzero(rows != layout.DEAD_ROW)
     entries = np.flatnonzero(entry_answers != layout.DEAD_ENTRY)
@@ -76,5 +82,5 @@ def contents_of(
         owners=np.where(of_rows < 0, ~of_rows, of_rows),
         n_rows=len(rows),
         n_entries=len(entry_answers),
-        n_answers=int(entry_answers.max(initial=-1)) + 1,
+        n_answers=n_answers,
     )

@@ -12,6 +12,13 @@ LOCK_FILE = "build.lock"
 VERSIONS_DIR = "versions"
 ENCODERS_DIR = "encoders"
 SOURCES_DIR = "sources"
+EXPORT_LOCK_FILE = "export.lock"
+CHUNKS_DIR = "chunks"
+"""Of a root: chunks of releases, by the sha256 of their bytes."""
+TRUST_DIR = "trust"
+"""Of a root: what is known of each remote that something was pulled from."""
+PULLED_FILE = "pulled.json"
+"""Of a bundle: the release that its last pull brought."""
 STAGING_PREFIX = ".staging-"
 
 MANIFEST_FILE = "manifest.json"
@@ -71,7 +78,7 @@ PROBE_MIN_COSINE = 0.999
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a bundle or a namespace may be called."""
-RESERVED_NAMES = (ENCODERS_DIR,)
+RESERVED_NAMES = (ENCODERS_DIR, CHUNKS_DIR, TRUST_DIR)
 _ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 
 

@@ -104,6 +104,7 @@ class VersionReader:
         rows: (n_rows,) int32, the entry of each row; ~entry for a guard, `DEAD_ROW` for a dead one.
         is_dead: (n_rows,) whether a row is.
         answers: (n_rows,) int32, the answer of each row; ~entry for a guard, which has none.
+        dictionary: of compressed answers; empty where there is none.
         probes: (n, dim) float32, what the encoder must give for the manifest's probe texts.
         decision: what the decision rests on.
     """
@@ -177,8 +178,8 @@ class VersionReader:
         self._tables = TableReader(path, layout.TABLES, viewed=layout.VALUES_TABLE)
         if self._records_digest() != f"{self._tables.records_sha256}\n".encode("ascii"):
             raise BundleCorruptError(path, f"holds other records than were written ({layout.RECORDS_FILE} differs)")
-        dictionary = self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY)
-        self._codec = ValueCodec(dictionary or b"")
+        self.dictionary = self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY) or b""
+        self._codec = ValueCodec(self.dictionary)
 
     def _records_digest(self) -> bytes:
         path = self.folder / layout.RECORDS_FILE
@@ -236,7 +237,10 @@ class VersionReader:
 
     def contents(self) -> Contents:
         """Return all that lives in this version."""
-        return contents_of(self._tables, self._codec, rows=self.rows, entry_answers=self._entry_answers)
+        n_answers = self.manifest.counts.all_answers
+        return contents_of(
+            self._tables, self._codec, rows=self.rows, entry_answers=self._entry_answers, n_answers=n_answers
+        )
 
     def table_counts(self) -> dict[str, int]:
         """Return the number of records of each table."""

@@ -46,6 +46,10 @@ def pack_value(content: bytes, *, is_compressed: bool, value_type: Literal["text
     return head + content
 
 
+DEAD_ANSWER = pack_value(b"", is_compressed=False, value_type="text")
+"""Stands in the place of a dead answer, so that an answer's place in its table is its number."""
+
+
 def unpack_value(payload: memoryview) -> tuple[memoryview, bool, Literal["text", "json"]]:
     """Read what `pack_value` wrote, without a copy: content, whether it is compressed, type."""
     if len(payload) < _VALUE_HEAD.size:

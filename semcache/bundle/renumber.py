@@ -13,13 +13,11 @@ from semcache.bundle.arrays import save_array
 from semcache.bundle.contents import Contents
 from semcache.bundle.decision import DecisionArrays
 from semcache.bundle.numbering import Ints, Numbering
-from semcache.bundle.records import number_key, pack_rows, pack_value, unpack_rows
+from semcache.bundle.records import DEAD_ANSWER, number_key, pack_rows, unpack_rows
 from semcache.core.features import ANSWER_FACTS, NO_WORD, ROW_FACTS
 from semcache.store.lmdb_values import TableWriter, records_sha256
 
 _NEW_VALUES = f"{layout.VALUES_FILE}.renumbered"
-_DEAD_ANSWER = pack_value(b"", is_compressed=False, value_type="text")
-"""Stands in the place of a dead answer, so that an answer's place in its table is its number."""
 
 
 def renumber_files(folder: Path, staged: Contents, numbering: Numbering) -> None:
@@ -53,7 +51,7 @@ def _write_tables(tables: TableWriter, staged: Contents, numbering: Numbering) -
         tables.put(layout.KEYS_TABLE, key, pack_rows(rows))
     of_answer = _inverse(numbering.answers, numbering.n_answers)
     for number, place in enumerate(of_answer.tolist()):
-        record = _DEAD_ANSWER if place < 0 else staged.tables.need(layout.VALUES_TABLE, number_key(place))
+        record = DEAD_ANSWER if place < 0 else staged.tables.need(layout.VALUES_TABLE, number_key(place))
         tables.put(layout.VALUES_TABLE, number_key(number), record)
     for table, numbers in ((layout.ENTRIES_TABLE, numbering.entries), (layout.VARIANTS_TABLE, numbering.rows)):
         for place in np.argsort(numbers).tolist():

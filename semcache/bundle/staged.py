@@ -42,7 +42,8 @@ class StagedRows:
     def contents(self) -> Contents:
         """Return all that is staged."""
         codec = ValueCodec(self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY) or b"")
-        return contents_of(self._tables, codec, rows=self._rows, entry_answers=self._entry_answers)
+        n_answers = int(self._entry_answers.max(initial=-1)) + 1
+        return contents_of(self._tables, codec, rows=self._rows, entry_answers=self._entry_answers, n_answers=n_answers)
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -45,8 +45,13 @@ class Staging:
         self._fs, self.bundle_dir, self.folder = fs, bundle_dir, folder
         self.name = bundle_dir.name
 
-    def publish(self, manifest: Manifest) -> tuple[str, bool]:
+    def publish(self, manifest: Manifest, *, check: Callable[[str], None] | None = None) -> tuple[str, bool]:
         """Make the staged files a version and the version the live one, durably.
+
+        Args:
+            manifest: of the staged files.
+            check: called with the id of the version before it goes live. Where it raises, the live version stays,
+                and a new one is deleted.
 
         Returns:
             The version's id, and whether it is new: the same content is the same version.
@@ -61,6 +66,13 @@ class Staging:
             publish_dir(fs, self.folder, target, aside=damaged if target.exists() else None)
         else:
             fs.sync_dir(target.parent)  # whoever published it may have died before this
+        if check is not None:
+            try:
+                check(identity)
+            except BaseException:
+                if is_new:
+                    fs.remove_tree(target)
+                raise
         replace_file(fs, self.bundle_dir / layout.CURRENT_FILE, f"{identity}\n".encode("ascii"))
         return identity, is_new
 

@@ -197,6 +197,29 @@ def as_steps(scores: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     return np.rint(np.clip(scores, 0.0, 1.0) * np.float64(FACT_STEPS)).astype(np.uint8)
 
 
+def facts_of_answers(
+    row_facts: npt.NDArray[Any], answers: npt.NDArray[np.integer[Any]], *, n_answers: int
+) -> npt.NDArray[Any]:
+    """Return (n_answers,) of `ANSWER_FACTS` from the facts of rows; (1, 0, 0) for an answer of no row.
+
+    Args:
+        row_facts: (n_rows,) of `ROW_FACTS`.
+        answers: (n_rows,) of each; what is negative (a guard, a dead row) counts for none.
+        n_answers: how many there are.
+    """
+    is_own = answers >= 0
+    own, facts = answers[is_own], row_facts[is_own]
+    found = np.zeros(n_answers, ANSWER_FACTS)
+    n_rows = np.bincount(own, minlength=n_answers)
+    closest = np.bincount(own, weights=facts["closest"], minlength=n_answers)
+    hardest = np.zeros(n_answers, np.uint8)
+    np.maximum.at(hardest, own, facts["hardness"])
+    found["n_rows"] = np.maximum(n_rows, 1)
+    found["cohesion"] = np.where(n_rows > 1, closest / found["n_rows"] / FACT_STEPS, 0.0)
+    found["hardness"] = hardest / FACT_STEPS
+    return found
+
+
 def lexical(query: Lexical, variant: Lexical, siblings: Slots, rarity: TokenRarity) -> tuple[float, ...]:
     """Return `unsaid` and the features of `lexical.compare`.
 

@@ -23,6 +23,10 @@ _NO_CODE_SIZE = 2**64 - 1
 _DEFAULT_FACTOR = 1.0
 
 
+_MOST_EMPTY_LISTS = 1 << 16
+"""Of an index that was trained and holds no row: what a release carries."""
+
+
 class FrameError(ValueError):
     """The bytes are not an index of a kind this project writes; the message says where."""
 
@@ -145,8 +149,9 @@ def _ivf(cursor: _Cursor) -> Frame:
     cursor.expect("first pass", cursor.magic(), b"IwPf")
     cursor.expect("first pass's size", _header(cursor), (dim, n_rows))
     n_lists, _ = cursor.take("QQ")
-    if not 1 <= n_lists <= max(n_rows, 1):
-        msg = f"byte {cursor.at}: {n_lists} lists, allowed 1 to {max(n_rows, 1)}"
+    most_lists = n_rows or _MOST_EMPTY_LISTS
+    if not 1 <= n_lists <= most_lists:
+        msg = f"byte {cursor.at}: {n_lists} lists, allowed 1 to {most_lists}"
         raise FrameError(msg)
     _flat_part(cursor, "coarse quantiser", dim, n_lists)
     cursor.expect("direct map", cursor.take("B"), (0,))

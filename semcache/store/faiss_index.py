@@ -75,14 +75,26 @@ def n_lists_for(n_rows: int) -> int:
     return 1 << max(0, min(round(math.log2(max(n_rows, 1)) / 2), (n_rows // 16).bit_length() - 1))
 
 
-def build_index(vectors: FloatRows, *, kind: IndexKind, seed: int) -> Any:
+def build_index(vectors: FloatRows, *, kind: IndexKind, seed: int, trained: bytes = b"") -> Any:
     """Build an index over (n, dim) float32 unit rows; row i gets label i. Deterministic for a seed.
 
-    Returns an opaque index for `write_index` and `search_built`.
+    Args:
+        vectors: the rows.
+        kind: of index.
+        seed: of what is trained.
+        trained: what `trained_frame` returned, for kind ivf: nothing is trained then.
+
+    Returns:
+        An opaque index for `write_index` and `search_built`.
+
+    Raises:
+        BundleCorruptError: `trained` is not of this kind and dim.
     """
     n_rows, dim = vectors.shape
     if kind == "flat":
         index = _empty_flat(dim)
+    elif trained:
+        index = _from_frame(trained, kind=kind, dim=dim)
     elif kind == "ivf":
         index = faiss.IndexRefine(_empty_ivf(vectors, seed=seed), _empty_flat(dim))
     else:
@@ -93,6 +105,33 @@ def build_index(vectors: FloatRows, *, kind: IndexKind, seed: int) -> Any:
         for start in range(0, n_rows, _ADD_ROWS):
             index.add(np.ascontiguousarray(vectors[start : start + _ADD_ROWS]))
     return index
+
+
+def trained_frame(path: Path) -> bytes:
+    """Return what was trained of an index file, without its rows; empty where nothing is.
+
+    Raises:
+        BundleCorruptError: FAISS cannot read the file, whose digest must have been checked before.
+    """
+    if frame_of(path)[0].kind != "ivf":
+        return b""
+    try:
+        index = faiss.read_index(str(path))
+        index.reset()
+        return bytes(faiss.serialize_index(index))
+    except RuntimeError as error:
+        raise BundleCorruptError(path, f"FAISS: {_first_line(error)}") from error
+
+
+def _from_frame(trained: bytes, *, kind: IndexKind, dim: int) -> Any:
+    """Read a trained index; FAISS sees only bytes whose every length was checked."""
+    try:
+        frame = read_frame(memoryview(trained))
+        if (frame.kind, frame.dim, frame.n_rows) == (kind, dim, 0):
+            return faiss.deserialize_index(np.frombuffer(trained, np.uint8))
+    except (FrameError, RuntimeError) as error:
+        raise BundleCorruptError("index.frame", _first_line(error)) from error
+    raise BundleCorruptError("index.frame", f"found {frame.kind} of {frame.dim}, allowed {kind} of {dim}, no rows")
 
 
 def _empty_flat(dim: int) -> Any:
@@ -340,6 +379,17 @@ class MappedIndex:
         if not scores.max(initial=-1) <= 1 + _SCORE_SLACK:  # not a number is the maximum of anything
             raise BundleCorruptError(self._path, "a code is not the one that was written (impossible score)")
         return scores, rows
+
+    def float16_rows(self, first: int, last: int) -> npt.NDArray[np.float16]:
+        """Return (last - first, dim) rows as the file has them; a view of the map.
+
+        Raises:
+            BundleCorruptError: the codes are not the ones that were written.
+        """
+        self._check_codes()
+        codes = faiss.rev_swig_ptr(_exact_part(self._index).codes.data(), self.n_rows * self.dim * 2)
+        rows: npt.NDArray[np.float16] = codes.view("<f2").reshape(self.n_rows, self.dim)[first:last]
+        return rows
 
     def _params_for(self, k: int) -> Any:
         """Return the parameters without a filter; those of the last k are kept.

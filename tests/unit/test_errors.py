@@ -51,6 +51,7 @@ TREE = {
     "ObjectExistsError": "RemoteError",
     "ObjectTooLargeError": "RemoteError",
     "ChunkError": "RemoteError",
+    "ReleaseError": "RemoteError",
     "NotPublishedError": "RemoteError",
     "PublishConflictError": "RemoteError",
     "TrustError": "RemoteError",

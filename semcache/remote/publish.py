@@ -1,0 +1,233 @@
+"""Publishes the live version of a bundle: cuts it into chunks, uploads those the remote lacks, then offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from semcache.bundle import layout
+from semcache.bundle.columns import VersionColumns
+from semcache.bundle.locate import locate
+from semcache.bundle.reader import VersionReader
+from semcache.config import DEFAULT_ROOT, OpenConfig
+from semcache.core.chunk import ChunkRef
+from semcache.core.manifest import Manifest
+from semcache.core.release import COLUMNS, DICTIONARY_FILE, FILES, FRAME_FILE, MOST_ITEMS, ROW_COLUMNS, Piece, Release
+from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
+from semcache.errors import ReleaseError, StorageError
+from semcache.remote.offers import Clock, Offers, parsed
+from semcache.store.chunks import TEXT_LEVEL, VECTOR_LEVEL, ChunkFolder, pack
+from semcache.store.faiss_index import trained_frame
+from semcache.store.objects import ObjectStore
+from semcache.store.transfer import Progress, fetch_all, store_all
+
+FILE_PIECE_BYTES = 4 << 20
+"""Content of a chunk of a file that travels whole."""
+MERGED_ITEMS = 512
+"""Pieces at a column's end are joined while they hold no more than this together: small nights do not pile up."""
+_COMPARED = {"variants": ROW_COLUMNS, "entries": ("entries",), "answers": ("answers",)}
+"""Columns whose items are held against those of the last release, and what follows from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What was published.
+
+    Attributes:
+        version: id of the version.
+        number: of the release.
+        is_new: False where the remote offered this very version already; then nothing was written.
+        size_bytes: of all its chunks.
+        new_bytes: of those that the release before did not have: what a client of it must fetch.
+        sent_bytes: what went over the wire.
+    """
+
+    version: str
+    number: int
+    is_new: bool
+    size_bytes: int
+    new_bytes: int
+    sent_bytes: int
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def publish(
+    name: str,
+    store: ObjectStore,
+    offers: Offers,
+    *,
+    root: str | Path = DEFAULT_ROOT,
+    dry_run: bool = False,
+    n_workers: int = 8,
+    progress: Progress | None = None,
+    clock: Clock = now,
+) -> PublishReport:
+    """Publish the live version of a bundle under its name.
+
+    Until the last write, which names it, readers of the remote see the release before.
+
+    Args:
+        name: the bundle.
+        store: the remote.
+        offers: where the remote says what it offers.
+        root: folder of bundles.
+        dry_run: say what would be sent, send nothing.
+        n_workers: uploads at once.
+        progress: is told bytes done and all bytes.
+        clock: the time.
+
+    Raises:
+        BundleError, EncoderError: there is no such bundle, or it is damaged.
+        RemoteError: one of its kinds.
+        StorageError: the system refuses.
+    """
+    location = locate(name, root=Path(root))
+    reader = VersionReader(location, location.live_id(), OpenConfig(verify="full", prefault=False))
+    folder = ChunkFolder(Path(root) / layout.CHUNKS_DIR)
+    raw = offers.read(reader.manifest.name)
+    before = None if raw is None else parsed(raw, name=reader.manifest.name, url=store.url)
+    if before is not None and before.manifest == reader.manifest:
+        return PublishReport(reader.id, before.number, False, _size(before.chunks()), 0, 0)
+    cut = _Cut(reader, before, folder, lambda refs: _fetch(store, refs, folder))
+    release = cut.release(published=int(clock().timestamp()))
+    had = set() if before is None else set(before.chunks())
+    new = [ref for ref in set(release.chunks()) if ref not in had]
+    sent = 0
+    if not dry_run:
+        sent = store_all(store, new, folder, n_workers=n_workers, progress=progress).moved_bytes
+        offers.write(release.name, release.to_bytes())
+    return PublishReport(reader.id, release.number, True, _size(release.chunks()), _size(new), sent)
+
+
+def _size(refs: Iterator[ChunkRef] | Sequence[ChunkRef]) -> int:
+    return sum(ref.size_bytes for ref in set(refs))
+
+
+def _fetch(store: ObjectStore, refs: Sequence[ChunkRef], folder: ChunkFolder) -> None:
+    fetch_all(store, refs, folder)
+
+
+@dataclass
+class _Cut:
+    """Cuts one version into chunks, as those of the release before as can be."""
+
+    reader: VersionReader
+    before: Release | None
+    folder: ChunkFolder
+    fetch: Callable[[Sequence[ChunkRef]], None]
+    columns: VersionColumns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.columns = VersionColumns(self.reader)
+
+    def release(self, *, published: int) -> Release:
+        manifest = self.reader.manifest
+        pieces: dict[str, tuple[Piece, ...]] = {}
+        for column, following in _COMPARED.items():
+            n_kept = self._n_kept(column)
+            for each in following:
+                kept = self.before.columns[each][:n_kept] if self.before is not None else ()
+                pieces[each] = self._extended(each, kept)
+        return Release(
+            name=manifest.name,
+            number=1 if self.before is None else self.before.number + 1,
+            published=published,
+            manifest=manifest,
+            columns={column: pieces[column] for column in COLUMNS},
+            files=dict(self._files()),
+            encoder=dict(self._encoder(manifest)),
+        )
+
+    def _n_kept(self, column: str) -> int:
+        """Return how many pieces of the release before may stay: up to the first in which a live item differs."""
+        if self.before is None or not _is_alike(self.before.manifest, self.reader.manifest):
+            return 0
+        pieces = self.before.columns[column]
+        self.fetch([piece.ref for piece in pieces])
+        first = n_kept = 0
+        for piece in pieces:
+            last = first + piece.n_items
+            if last > self.columns.n_items(column) or not self._agrees(column, first, last, piece):
+                break
+            first, n_kept = last, n_kept + 1
+        return self._without_small(column, n_kept)
+
+    def _agrees(self, column: str, first: int, last: int, piece: Piece) -> bool:
+        try:
+            return self.columns.agrees(column, first, last, self.folder.read(piece.ref))
+        except ValueError as error:
+            raise ReleaseError(str(self.folder.path), f"a piece of {column} is of no known form: {error}") from error
+
+    def _without_small(self, column: str, n_kept: int) -> int:
+        """Leave out pieces at the end that can be joined with what is new."""
+        assert self.before is not None
+        pieces = self.before.columns[column]
+        n_new = self.columns.n_items(column) - sum(piece.n_items for piece in pieces[:n_kept])
+        while n_new and n_kept and pieces[n_kept - 1].n_items + n_new <= MERGED_ITEMS:
+            n_kept -= 1
+            n_new += pieces[n_kept].n_items
+        return n_kept
+
+    def _extended(self, column: str, kept: Sequence[Piece]) -> tuple[Piece, ...]:
+        """Return pieces of the whole column: those kept, then new ones."""
+        first, n = sum(piece.n_items for piece in kept), self.columns.n_items(column)
+        level = VECTOR_LEVEL if column == "vectors" else TEXT_LEVEL
+        return (
+            *kept,
+            *(
+                Piece(self._add(self.columns.raw(column, start, stop), level), stop - start)
+                for start in range(first, n, MOST_ITEMS)
+                for stop in [min(start + MOST_ITEMS, n)]
+            ),
+        )
+
+    def _add(self, raw: bytes, level: int = TEXT_LEVEL) -> ChunkRef:
+        ref, data = pack(raw, level=level)
+        self.folder.add(ref, data)
+        return ref
+
+    def _files(self) -> Iterator[tuple[str, tuple[ChunkRef, ...]]]:
+        folder = self.reader.folder
+        for name in FILES:
+            yield name, self._whole(folder / name)
+        if frame := trained_frame(folder / layout.INDEX_FILE):
+            yield FRAME_FILE, self._cut(frame)
+        if dictionary := self.reader.dictionary:
+            yield DICTIONARY_FILE, self._cut(dictionary)
+
+    def _encoder(self, manifest: Manifest) -> Iterator[tuple[str, tuple[ChunkRef, ...]]]:
+        folder = layout.encoder_dir(self.reader.root, manifest.encoder.fingerprint)
+        digests = read_spec(folder).digests
+        for name, digest in digests.items():
+            verify_digest(folder, name, digest)
+        kept = {} if self.before is None else self.before.encoder
+        if self.before is not None and self.before.manifest.encoder.fingerprint == manifest.encoder.fingerprint:
+            yield from kept.items()
+            return
+        for name in (ENCODER_FILE, *digests):
+            yield name, self._whole(folder / name)
+
+    def _whole(self, path: Path) -> tuple[ChunkRef, ...]:
+        try:
+            return self._cut(path.read_bytes())
+        except OSError as error:
+            raise StorageError.from_os_error(path, error) from error
+
+    def _cut(self, raw: bytes) -> tuple[ChunkRef, ...]:
+        return tuple(self._add(raw[at : at + FILE_PIECE_BYTES]) for at in range(0, len(raw), FILE_PIECE_BYTES))
+
+
+def _is_alike(before: Manifest, after: Manifest) -> bool:
+    """Say whether a text has the same vector in both, and an answer the same record."""
+    pairs = (
+        (before.encoder.fingerprint, after.encoder.fingerprint),
+        (before.files[layout.ADAPTER_FILE], after.files[layout.ADAPTER_FILE]),
+        (before.compression, after.compression),
+    )
+    return all(old == new for old, new in pairs)
