@@ -184,7 +184,8 @@ def test_making_keys_names_the_extra(tmp_path: Path, blocked: str) -> None:
 import json
 from typer.testing import CliRunner
 from semcache.cli.app import app
-results = [CliRunner().invoke(app, words) for words in (["keys", "init", "--no-passphrase", "--keys", sys.argv[2]], ["--version"])]
+commands = ["keys", "init", "--no-passphrase", "--keys", sys.argv[2]], ["--version"]
+results = [CliRunner().invoke(app, command) for command in commands]
 print(json.dumps([str(results[0].exception), results[1].exit_code]))
 """
     line = 'pip install "semcache[publish]"'
