@@ -148,7 +148,7 @@ def _print(report: KeysReport, *, as_json: bool) -> None:
 
 def _rows(report: KeysReport, role: str) -> list[tuple[str, ...]]:
     root = report.root
-    at_hand = {path.stem.rpartition("-")[2]: str(path) for path in report.private[role]}
+    at_hand = {path.stem.rpartition("-")[2]: f"private/{path.name}" for path in report.private[role]}
     return [
         (
             role,

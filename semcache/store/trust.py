@@ -8,6 +8,7 @@ file gives it objects to read and a clock, remembers the first root, and turns r
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,7 @@ _LIMITS = UpdaterConfig(
     snapshot_max_length=2_000_000,
     targets_max_length=MAX_METADATA_BYTES,
 )
+_SHA256 = re.compile("[0-9a-f]{64}")
 _CLOCK_SLACK = timedelta(hours=1)
 _BEFORE_EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -136,7 +138,10 @@ class VerifiedRemote:
             raise NotPublishedError(self.objects.url, path, offered=self.paths)
         if target.length > limit_bytes:
             raise ChangedMetadataError(self.objects.url, f"{path} has {target.length:,} bytes, allowed {limit_bytes:,}")
-        where = target_object(path, target.hashes["sha256"])
+        sha256 = target.hashes.get("sha256", "")
+        if not _SHA256.fullmatch(sha256):
+            raise ChangedMetadataError(self.objects.url, f"{path} is named with no sha256; ask its publisher")
+        where = target_object(path, sha256)
         data = self.objects.read(where, limit_bytes=limit_bytes)
         try:
             target.verify_length_and_hashes(data)

@@ -147,7 +147,7 @@ def days_of(root: Root) -> dict[str, int]:
         found |= {
             role: days
             for role, days in stated.items()
-            if role in found and isinstance(days, int) and 1 <= days <= _MAX_DAYS
+            if role in found and type(days) is int and 1 <= days <= _MAX_DAYS
         }
     return found
 

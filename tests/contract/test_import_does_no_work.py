@@ -11,10 +11,11 @@ import pytest
 HEAVY = [
     *("numpy", "faiss", "lmdb", "zstandard", "orjson", "onnxruntime", "tokenizers", "fsspec", "aiohttp"),
     *("torch", "transformers", "sentence_transformers", "onnx", "huggingface_hub", "typer", "tqdm"),
+    *("tuf", "securesystemslib", "cryptography", "urllib3"),
 ]
 NOT_FOR_LOOKUPS = [
     *("onnxruntime", "tokenizers", "torch", "transformers", "sentence_transformers", "onnx", "huggingface_hub"),
-    *("typer", "tqdm", "semcache.build", "semcache.cli", "semcache.settings"),
+    *("typer", "tqdm", "tuf", "semcache.build", "semcache.cli", "semcache.remote", "semcache.settings"),
 ]
 SPY = """
 import os

@@ -67,7 +67,7 @@ def test_the_extras_of_error_messages_exist(pyproject: dict[str, Any]) -> None:
     """The pip lines that errors print can be run."""
     text = "".join(path.read_text("utf-8") for path in (REPOSITORY / "semcache").rglob("*.py"))
     named = set(re.findall(r'extra="(\w+)"', text)) | set(EXTRAS.values())
-    assert named >= {"build", "llm", "minilm", "http", "s3", "gcs", "hf"}
+    assert named >= {"build", "llm", "minilm", "http", "s3", "gcs", "hf", "publish", "remote"}
     assert named == set(pyproject["project"]["optional-dependencies"]) - {"dev"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semcache.config import AugmentConfig, BuildConfig, LlmConfig, OpenConfig
+from semcache.config import AugmentConfig, BuildConfig, KeysConfig, LlmConfig, OpenConfig
 from semcache.errors import ConfigError
 
 BUILD_RANGES: list[tuple[str, float, float]] = [
@@ -158,3 +158,29 @@ def test_a_key_is_not_shown() -> None:
     config = LlmConfig("http://me:secret@host:1/v1?key=secret", "m", api_key="secret")
     assert "secret" not in repr(config)
     assert config.shown_url == "http://host:1/v1"
+
+
+def test_the_defaults_of_keys_are_the_documented_ones() -> None:
+    """One root key; the shortest that counts bounds how long a reader can be held back."""
+    keys = KeysConfig()
+    assert (keys.root_keys, keys.root_threshold) == (1, 1)
+    assert (keys.root_days, keys.targets_days, keys.snapshot_days, keys.timestamp_days) == (365, 30, 7, 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"root_keys": 0}, "root_keys: found 0, allowed 1 to 16"),
+        ({"root_keys": 17}, "root_keys: found 17, allowed 1 to 16"),
+        ({"root_keys": 3, "root_threshold": 4}, "root_threshold: found 4, allowed 1 to 3"),
+        ({"root_threshold": 0}, "root_threshold: found 0, allowed 1 to 1"),
+        ({"root_days": 0}, "root_days: found 0, allowed 1 to 3650"),
+        ({"targets_days": 3651}, "targets_days: found 3651, allowed 1 to 3650"),
+        ({"snapshot_days": 0}, "snapshot_days: found 0, allowed 1 to 3650"),
+        ({"timestamp_days": 0}, "timestamp_days: found 0, allowed 1 to 3650"),
+    ],
+)
+def test_keys_outside_their_range_say_found_and_allowed(settings: dict[str, int], message: str) -> None:
+    """A threshold that nobody can meet among them."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        KeysConfig(**settings)

@@ -6,6 +6,7 @@ import inspect
 import os
 import pkgutil
 import re
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -255,6 +256,12 @@ def test_a_cache_that_cannot_be_asked_says_how_to_get_one_that_can(error: Semcac
         errors.RemoteUnavailableError("https://host/a", "no answer", may_pass=True),
         errors.ObjectTooLargeError("https://host/a", limit_bytes=10),
         errors.CacheForkedError(),
+        errors.ObjectTooLargeError("s3://b/a", limit_bytes=10),
+        errors.NotPublishedError("s3://b", "x/release.json", offered=["a/release.json"]),
+        errors.ExpiredError(
+            "s3://b", role="timestamp", expired=datetime(2026, 1, 2, tzinfo=UTC), now=datetime(2026, 1, 3, tzinfo=UTC)
+        ),
+        errors.ClockError("s3://b", signed=datetime(2026, 1, 3, tzinfo=UTC), now=datetime(2026, 1, 2, tzinfo=UTC)),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -9,7 +9,7 @@ import pytest
 
 from semcache.config import BuildConfig, LlmConfig
 from semcache.errors import ConfigError
-from semcache.settings import resolve_build, resolve_llm, resolve_root
+from semcache.settings import resolve_build, resolve_keys_dir, resolve_llm, resolve_passphrase, resolve_root
 
 
 @pytest.fixture
@@ -298,3 +298,20 @@ def test_a_model_that_cannot_be_asked_says_what_is_missing(
     """A key is never read from a file."""
     with pytest.raises(ConfigError, match=re.escape(message)):
         resolve_llm(arguments, api_key_env=api_key_env, environ={}, folder=toml(tmp_path, text))
+
+
+def test_the_folder_of_keys_is_resolved_like_every_setting(tmp_path: Path) -> None:
+    """Argument, environment, file, and a folder of the user."""
+    environ = {"SEMCACHE_KEYS": "from-environment"}
+    folder = toml(tmp_path, 'keys = "from-toml"\n')
+    assert resolve_keys_dir(Path("argument"), environ=environ, folder=folder) == Path("argument")
+    assert resolve_keys_dir(None, environ=environ, folder=folder) == Path("from-environment")
+    assert resolve_keys_dir(None, environ={}, folder=folder) == Path("from-toml")
+    assert resolve_keys_dir(None, environ={}, folder=tmp_path / "none") == Path.home() / ".config/semcache/keys"
+
+
+def test_a_passphrase_comes_from_the_environment_only() -> None:
+    """Or it is not set; an empty one is a value."""
+    found = [resolve_passphrase(environ={**given}) for given in ({"SEMCACHE_KEYS_PASSPHRASE": "x"}, {})]
+    assert found == ["x", None]
+    assert not resolve_passphrase(environ={"SEMCACHE_KEYS_PASSPHRASE": ""})

@@ -204,3 +204,13 @@ def test_remove_file_deletes_one_file(staged: Path) -> None:
     """And only that one."""
     FileSystem().remove_file(staged / "a")
     assert [path.name for path in staged.iterdir()] == ["b"]
+
+
+def test_a_secret_is_for_its_owner_only(tmp_path: Path) -> None:
+    """From its first byte on, and it never takes the place of another file."""
+    path = tmp_path / "key.pem"
+    FileSystem().write_secret(path, b"secret")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"secret", 0o600)
+    with pytest.raises(FileExistsError):
+        FileSystem().write_secret(path, b"another")
+    assert path.read_bytes() == b"secret"

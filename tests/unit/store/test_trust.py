@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -297,6 +298,17 @@ def test_a_target_that_is_too_large_is_not_loaded(world: World) -> None:
     """The metadata says so before a byte is read."""
     with pytest.raises(ChangedMetadataError, match=r"^s3://bucket: demo/release\.json has 3 bytes, allowed 2"):
         world.verify().read(PATH, limit_bytes=2)
+
+
+@pytest.mark.parametrize("hashes", [{"sha512": "0" * 128}, {"sha256": "../../secret"}])
+def test_a_target_without_a_sha256_is_not_looked_for(world: World, hashes: dict[str, str]) -> None:
+    """Also one that its publisher signed: the hash is part of a path."""
+    remote = world.verify()
+    document = json.loads(remote.metadata["targets"])
+    document["signed"]["targets"][PATH]["hashes"] = hashes
+    signed = dataclasses.replace(remote, metadata={**remote.metadata, "targets": json.dumps(document).encode()})
+    with pytest.raises(ChangedMetadataError, match=r"^s3://bucket: demo/release\.json is named with no sha256"):
+        signed.read(PATH, limit_bytes=LIMIT)
 
 
 def test_a_target_that_is_not_there_is_said_with_those_that_are(world: World) -> None:
