@@ -15,6 +15,7 @@ from semcache.types import Kind, Reason
 MAX_TEXT_CHARS = 4096
 """A longer text is not recorded: cut off it would be another question."""
 _MAX_NAME_CHARS = 64
+_LAST_TIME = 1 << 34  # far beyond what a clock says, and a date all the same
 _TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int)}
 
 
@@ -91,7 +92,7 @@ def parse(raw: bytes) -> Recorded | None:
         document = orjson.loads(raw)
         kind: type[Recorded] = DroppedLookups if "n_dropped" in document else RecordedLookup
         values = {field.name: _value(document, field.name, str(field.type)) for field in fields(kind)}
-        return kind(**values)
+        return kind(**values) if 0 <= values["time"] < _LAST_TIME else None
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -14,9 +14,10 @@ from semcache.cli.app import app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "ARCHITECTURE.md", "FORMAT.md", "CHANGELOG.md", "corpus/README.md", "indexes/README.md"]
+DOCUMENTS += ["docs/harvest.md"]
 COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
-    *(("corpus", "check"), ("corpus", "stats"), ("augment",)),
+    *(("corpus", "check"), ("corpus", "stats"), ("augment",), ("harvest",), ("accept",)),
 ]
 GROUPS = {(), ("corpus",)}
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]*|-[a-zA-Z])(?![\w-])")
