@@ -89,7 +89,7 @@ def candidate_problems(document: Any) -> Iterator[str]:
             yield f"{name}: found {document[name]!r:.60}, allowed true or false"
     if not isinstance(document.get(PARAPHRASE_OF, ""), str):
         yield f"{PARAPHRASE_OF}: found {document[PARAPHRASE_OF]!r:.60}, allowed the id of an entry"
-    if document.get(REVIEWED) and not (has_answer(document) or document.get(PARAPHRASE_OF) or is_declined(document)):
+    if is_accepted(document) and not (has_answer(document) or document.get(PARAPHRASE_OF)):
         yield f"answer: found nothing in a reviewed line, allowed an answer, {PARAPHRASE_OF}, or {DECLINED}: true"
 
 
