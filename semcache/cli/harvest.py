@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,8 +37,7 @@ def harvest(
     config = HarvestConfig(min_count=min_count, near=near, max_texts=max_texts)
     report = harvest_misses(name, record, out, root=resolve_root(root), config=config)
     if as_json:
-        candidates = [candidate.document() for candidate in report.candidates]
-        print_json({**asdict(report), "out": str(out), "candidates": candidates})
+        print_json(_document(report, out))
     else:
         _print_harvest(report, out, config)
 
@@ -57,6 +56,12 @@ def accept(
         print_json({**asdict(report), "changed": [str(path) for path in report.changed], "dry_run": dry_run})
     else:
         _print_accepted(report, candidates, dry_run=dry_run)
+
+
+def _document(report: HarvestReport, out: Path) -> dict[str, Any]:
+    counts = {field.name: getattr(report, field.name) for field in fields(report)}
+    candidates = [candidate.document() for candidate in report.candidates]
+    return {**counts, "traffic": asdict(report.traffic), "candidates": candidates, "out": str(out)}
 
 
 def _print_harvest(report: HarvestReport, out: Path, config: HarvestConfig) -> None:
@@ -99,7 +104,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 def _print_accepted(report: AcceptReport, candidates: Path, *, dry_run: bool) -> None:
     word = "would accept" if dry_run else "accepted"
-    what = f"{report.n_entries:,} new entries, {report.n_paraphrases:,} new paraphrases"
-    typer.secho(f"{word}  {what}; {report.n_left:,} lines stay in {candidates}", fg="green", bold=True)
+    counts = f"new entries: {report.n_entries:,}, new paraphrases: {report.n_paraphrases:,}"
+    typer.secho(f"{word}  {counts}, lines left in {candidates}: {report.n_left:,}", fg="green", bold=True)
     for path in report.changed:
         typer.echo(f"          {path}")

@@ -33,7 +33,7 @@ class CandidateEntry:
     Attributes:
         query: the text nearest to all others of its group.
         paraphrases: the others, those asked most often first.
-        namespace: where it was asked for; None for everywhere.
+        namespace: where it was asked for, or the only one that there is; None for everywhere.
         count: lookups.
         first_seen, last_seen: RFC 3339, UTC.
         nearest: None where nothing could be searched.

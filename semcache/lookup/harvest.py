@@ -124,7 +124,8 @@ def harvest(
     kept = [line.document for line in file.lines if is_touched(line.document)]
     known = {normalise(text) for document in kept for text in texts_of(document)}
     with Cache.open(name, root=root) as cache:
-        asked = _most_asked(_questions(records, known, report), config, report)
+        questions = _questions(records, known, report, home=_only(cache.info.manifest.namespaces))
+        asked = _most_asked(questions, config, report)
         missed = _still_missed(cache, asked, report)
         found = [
             candidate for alike in _by_namespace(missed) for candidate in _candidates(cache, alike, config, report)
@@ -135,16 +136,21 @@ def harvest(
     return report
 
 
-def _questions(records: Sequence[Path], known: set[str], report: HarvestReport) -> list[_Question]:
-    """Read all misses that may be proposed, as one question a normalised text and namespace."""
+def _only(namespaces: Sequence[str]) -> str | None:
+    """Return the namespace that everywhere is, where a bundle has one only."""
+    return namespaces[0] if len(namespaces) == 1 else None
+
+
+def _questions(records: Sequence[Path], known: set[str], report: HarvestReport, *, home: str | None) -> list[_Question]:
+    """Read all misses that may be proposed, as one question a normalised text and namespace (`home` for none)."""
     questions: dict[tuple[str | None, str], _Question] = {}
     for lookup in report.traffic.read(records):
         text = _proposable(lookup, known, report)
         if text is None:
             continue
+        namespace = home if lookup.namespace is None else lookup.namespace
         question = questions.setdefault(
-            (lookup.namespace, normalise(text)),
-            _Question(lookup.namespace, Counter(), first=lookup.time, last=lookup.time),
+            (namespace, normalise(text)), _Question(namespace, Counter(), first=lookup.time, last=lookup.time)
         )
         question.spellings[text] += 1
         question.first, question.last = min(question.first, lookup.time), max(question.last, lookup.time)

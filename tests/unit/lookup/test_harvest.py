@@ -128,6 +128,14 @@ def test_namespaces_are_told_apart(harvests: Harvests) -> None:
     assert [line.get("namespace", "everywhere") for line in harvests.written].count("everywhere") == 1
 
 
+def test_the_only_namespace_is_where_everywhere_is(tmp_path: Path, build: Callable[..., BuildReport]) -> None:
+    """A new entry belongs beside the others, and who names it asks the same as who does not."""
+    report = build([{"id": "a", "query": "list files", "answer": "ls", "namespace": "shell"}], name="one")
+    harvests = Harvests(tmp_path, report.path.parent.parent)
+    harvests(*[missed("bake bread")] * 2, missed("bake bread", namespace="shell"))
+    assert [(line["namespace"], line["x_count"]) for line in harvests.written] == [("shell", 3)]
+
+
 def test_a_near_text_without_another_fact_is_a_paraphrase(harvests: Harvests) -> None:
     """It has an answer already and lacks a wording; no second answer is asked for."""
     report = harvests(*[missed("postgres setup, please!")] * 3, *[missed("postgresql setup")] * 3, near=0.6)
