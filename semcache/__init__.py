@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semcache.build.pipeline import BuildReport, build_bundle
     from semcache.bundle.check import check_bundle
-    from semcache.config import BuildConfig, OpenConfig
+    from semcache.config import BuildConfig, OpenConfig, RecordConfig
     from semcache.errors import SemcacheError
     from semcache.lookup.cache import BundleInfo, Cache
     from semcache.lookup.evaluate import Evaluation, evaluate
@@ -35,6 +35,7 @@ _HOMES = {
     "Neighbour": "semcache.types",
     "OpenConfig": "semcache.config",
     "Reason": "semcache.types",
+    "RecordConfig": "semcache.config",
     "Result": "semcache.types",
     "SemcacheError": "semcache.errors",
     "build_bundle": "semcache.build.pipeline",
@@ -57,6 +58,7 @@ __all__ = [
     "Neighbour",
     "OpenConfig",
     "Reason",
+    "RecordConfig",
     "Result",
     "SemcacheError",
     "__version__",

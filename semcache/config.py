@@ -6,6 +6,7 @@ What changes results is written into the manifest and read from there at lookup.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -248,3 +249,61 @@ class RemoteConfig:
         _check_range("stall_timeout_s", self.stall_timeout_s, 0.1, 3600.0)
         _check_range("n_retries", self.n_retries, 0, 20)
         _check_range("first_wait_s", self.first_wait_s, 0.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordConfig:
+    """Where lookups are recorded, and how much of them (docs/harvest.md).
+
+    Changes results:
+        folder: on a local disk; made with mode 0700 where it is missing. Any number of processes may share it.
+        text: "plain" keeps what was asked, which `semcache harvest` needs; "hashed" a digest of the normalised text
+            under `key`, so that equal texts can be counted; "none" neither.
+        key: of the digests, 16 to 64 bytes, secret: whoever has it, or finds digests made without one, can try
+            likely questions until one fits. Only with "hashed".
+
+    Changes speed or memory:
+        max_file_bytes: a file that would grow beyond is left for a new one. 65,536 to 2**30.
+        max_files: beyond, the oldest that no process writes is removed. 1 to 10,000.
+        queue_lines: lookups that wait to be written; those that find it full are counted. 16 to 2**20.
+    """
+
+    folder: Path
+    text: Literal["plain", "hashed", "none"] = "plain"
+    key: bytes = field(default=b"", repr=False)
+    max_file_bytes: int = 16 << 20
+    max_files: int = 16
+    queue_lines: int = 8192
+
+    def __post_init__(self) -> None:
+        if self.text not in ("plain", "hashed", "none"):
+            msg = f"text: found {self.text!r}, allowed 'plain', 'hashed' or 'none'"
+            raise ConfigError(msg)
+        if self.text == "hashed":
+            _check_range("bytes of key", len(self.key), 16, 64)
+        elif self.key:
+            msg = f"key: found one with text {self.text!r}, allowed with 'hashed' only"
+            raise ConfigError(msg)
+        _check_range("max_file_bytes", self.max_file_bytes, 65_536, 2**30)
+        _check_range("max_files", self.max_files, 1, 10_000)
+        _check_range("queue_lines", self.queue_lines, 16, 2**20)
+
+
+@dataclass(frozen=True, slots=True)
+class HarvestConfig:
+    """Which recorded misses become candidates. Changes results.
+
+    Attributes:
+        min_count: groups that were asked for less often are dropped. 1 to 2**31 - 1.
+        near: score from which two texts without a differing fact are one question. 0 to 1.
+        max_texts: different texts that are looked at, those asked most often first. 1 to 200,000.
+    """
+
+    min_count: int = 3
+    near: float = 0.8
+    max_texts: int = 20_000
+
+    def __post_init__(self) -> None:
+        _check_range("min_count", self.min_count, 1, 2**31 - 1)
+        _check_range("near", self.near, 0.0, 1.0)
+        _check_range("max_texts", self.max_texts, 1, 200_000)

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from semcache.bundle.layout import NAME_PATTERN
+from semcache.core.candidate_entry import REVIEWED
 from semcache.core.text import normalise
 from semcache.errors import StorageError
 from semcache.types import Entry
@@ -122,6 +123,10 @@ class _Fields:
         for name in self._document:
             if name not in _FIELDS and not name.startswith(_EXTRA_PREFIX):
                 self.problems.append(f"{name[:40]}: unknown field, allowed {', '.join(_FIELDS)} or {_EXTRA_PREFIX}...")
+        if self._document.get(REVIEWED, True) is not True:
+            self._wrong(
+                REVIEWED, self._document[REVIEWED], "true, once somebody has reviewed the entry, or no such field"
+            )
         answer, answer_type = self._answer()
         query, paraphrases, rejects = self._query(), self._texts("paraphrases"), self._texts("rejects")
         own = {normalise(text) for text in (query, *paraphrases)}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from semcache.build.corpus import CorpusFile
 from semcache.build.sidecar import SIDECAR_SUFFIX
+from semcache.core.candidate_entry import CANDIDATES_SUFFIX
 from semcache.core.manifest import CorpusInfo
 from semcache.core.text import exact_key, normalise
 from semcache.errors import BuildError, CorpusError
@@ -85,6 +86,10 @@ def scan_corpora(paths: Sequence[Path]) -> CorpusScan:
     for path in paths:
         if path.name.endswith(SIDECAR_SUFFIX):
             scanner.problem(f"{path}: holds generated variants, allowed corpus files; they are found by themselves")
+        elif path.name.endswith(CANDIDATES_SUFFIX):
+            scanner.problem(
+                f"{path}: holds candidates, allowed corpus files; `semcache accept` takes reviewed ones over"
+            )
         else:
             scanner.read(path)
     scan.namespaces, scan.licences = sorted(scanner.namespaces), sorted(scanner.licences)

@@ -44,10 +44,11 @@ def lookup(
     max_error: MaxError = None,
     as_json: AsJson = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 where (any) text misses.")] = False,
+    record: Annotated[Path | None, typer.Option(help="Append each lookup to files in this folder.")] = None,
 ) -> None:
     """Look a text up: print its stored answer, or why there is none. From stdin, print JSON lines."""
     is_missed = False
-    with Cache.open(name, root=resolve_root(root)) as cache:
+    with Cache.open(name, root=resolve_root(root), record=record) as cache:
         if text is not None:
             result = cache.lookup(text, namespace=namespace, max_error=max_error)
             is_missed = not result.hit

@@ -18,12 +18,13 @@ from typing import Literal, Self
 
 from semcache.bundle.locate import BundleLocation, locate
 from semcache.bundle.reader import VersionReader
-from semcache.config import DEFAULT_ROOT, OpenConfig
+from semcache.config import DEFAULT_ROOT, OpenConfig, RecordConfig
 from semcache.core.manifest import Manifest
 from semcache.core.vectors import FloatRows
 from semcache.errors import BundleNotFoundError, CacheClosedError, CacheForkedError, ConfigError
 from semcache.lookup.assess import assess
 from semcache.lookup.explain import explain
+from semcache.lookup.record import Recorder
 from semcache.lookup.version import Version
 from semcache.types import Assessment, Explanation, Neighbour, Result
 
@@ -51,13 +52,16 @@ class BundleInfo:
 class Cache:
     """A bundle, open for lookups. Safe to share between threads; open it anew in a child process."""
 
-    def __init__(self, location: BundleLocation, config: OpenConfig) -> None:
+    def __init__(self, location: BundleLocation, config: OpenConfig, *, record: RecordConfig | None) -> None:
         """Use `Cache.open`."""
         self._location, self._config = location, config
         self._lock = threading.Lock()  # one refresh at a time
         self._switch = threading.Lock()  # held for one assignment; lookups take neither
         self._unusable: type[CacheClosedError | CacheForkedError] = CacheClosedError
         self._version: Version | None = _open_live(location, config)
+        self._recorder = None if record is None else Recorder(record)
+        if self._recorder is not None:
+            weakref.finalize(self, self._recorder.close)  # what is never closed is written at the program's end
         _open_caches.add(self)
 
     @classmethod
@@ -69,6 +73,7 @@ class Cache:
         prefault: bool = True,
         embed_threads: int = 1,
         verify: Literal["frame", "full"] = "frame",
+        record: RecordConfig | str | Path | None = None,
     ) -> Cache:
         """Open a bundle. No model is loaded before the first lookup that needs one.
 
@@ -79,6 +84,8 @@ class Cache:
             prefault: bring the index into memory now; False opens faster and makes first lookups slower.
             embed_threads: cores one embedding may use, 1 to 256.
             verify: "frame" checks all that is parsed; "full" reads and checks every byte.
+            record: append each lookup to files in this folder, in the background, texts included; a `RecordConfig`
+                leaves texts out or hashes them. None records nothing.
 
         Raises:
             BundleNotFoundError: there is none.
@@ -88,7 +95,9 @@ class Cache:
             ConfigError: an argument is outside its range.
         """
         config = OpenConfig(prefault=prefault, embed_threads=embed_threads, verify=verify)
-        return cls(locate(bundle, root=Path(root)), config)
+        if isinstance(record, str | Path):
+            record = RecordConfig(Path(record))
+        return cls(locate(bundle, root=Path(root)), config, record=record)
 
     def lookup(self, text: str, *, namespace: str | None = None, max_error: float | None = None) -> Result:
         """Return the stored answer for a text, or why there is none.
@@ -111,6 +120,8 @@ class Cache:
         result = version.exact(text, namespace=namespace, now=now)
         if result is None:
             (result,) = _semantic(version, [text], namespace=namespace, max_error=max_error, now=now)
+        if self._recorder is not None:
+            self._recorder.add(text, namespace, result, now)
         return result
 
     def lookup_many(
@@ -120,12 +131,15 @@ class Cache:
         _check_max_error(max_error)
         version, now = self._current(), time.time()
         results = [version.exact(text, namespace=namespace, now=now) for text in texts]
-        open_at = [i for i, result in enumerate(results) if result is None]
-        if not open_at:
-            return [result for result in results if result is not None]
-        open_texts = [texts[i] for i in open_at]
-        answers = iter(_semantic(version, open_texts, namespace=namespace, max_error=max_error, now=now))
-        return [next(answers) if result is None else result for result in results]
+        open_texts = [text for text, result in zip(texts, results, strict=True) if result is None]
+        answers = iter(
+            _semantic(version, open_texts, namespace=namespace, max_error=max_error, now=now) if open_texts else ()
+        )
+        found = [next(answers) if result is None else result for result in results]
+        if self._recorder is not None:
+            for text, result in zip(texts, found, strict=True):
+                self._recorder.add(text, namespace, result, now)
+        return found
 
     def search(self, text: str, k: int = 10, *, namespace: str | None = None) -> list[Neighbour]:
         """Return the k nearest rows of a text, best first, without deciding. Fewer where there are no more.
@@ -201,6 +215,8 @@ class Cache:
         """Let go of the bundle. Safe to call twice, and while other threads look up; values stay readable."""
         with self._switch:
             self._version = None
+        if self._recorder is not None:
+            self._recorder.close()
 
     def __enter__(self) -> Self:
         return self
@@ -225,6 +241,8 @@ class Cache:
         self._lock, self._switch = threading.Lock(), threading.Lock()
         if self._version is not None:
             self._version, self._unusable = None, CacheForkedError
+        if self._recorder is not None:
+            self._recorder.forget_after_fork()
 
 
 def _check_max_error(max_error: float | None) -> None:

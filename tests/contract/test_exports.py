@@ -23,6 +23,7 @@ EXPORTS = [
     "Neighbour",
     "OpenConfig",
     "Reason",
+    "RecordConfig",
     "Result",
     "SemcacheError",
     "__version__",
