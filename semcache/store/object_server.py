@@ -155,11 +155,16 @@ class ObjectServer:
 
 
 def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the file system of an address, and where in it the objects are.
+
+    fsspec keeps it for as long as the process lives. It is left to: a file system that the garbage collector finds
+    closes its connections in whatever thread that is, and waits for its loop, which may wait for a lock of that thread.
+    """
     import fsspec  # noqa: PLC0415 - 50 ms that only remotes cost
 
     kind = url.partition("://")[0]
     try:
-        file_system, top = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
+        file_system, top = fsspec.url_to_fs(url, use_listings_cache=False, **options)
     except ImportError as error:
         if kind in EXTRAS:
             raise MissingExtraError(f"a remote at {kind}://", extra=EXTRAS[kind]) from error
