@@ -26,7 +26,6 @@ class Request:
         method, path: of the request line; no leading slash.
         headers: names in lower case.
         number: how many requests for this path came before.
-        start: where the range that is asked for begins; 0 for none.
     """
 
     method: str
@@ -36,6 +35,7 @@ class Request:
 
     @property
     def start(self) -> int:
+        """Where the range that is asked for begins; 0 for none."""
         match = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("range", ""))
         return int(match[1]) if match else 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from remote_servers import NGINX, Nginx, nginx
 from transfer_programs import TIMEOUT_S, release, start, write_refs
 
 from semcache.store.chunks import ChunkFolder, pack
+from semcache.store.fsio import FileSystem
 from semcache.store.object_folder import ObjectFolder
 from semcache.store.objects import ObjectStore
 from semcache.store.transfer import fetch_all, store_all
@@ -45,7 +46,7 @@ def slow(tmp_path: Path, remote: Path) -> Iterator[Nginx]:
 
 @needs_nginx
 def test_a_killed_fetch_is_gone_on_with(tmp_path: Path, remote: Path, slow: Nginx) -> None:
-    """kill -9 in the middle: nothing wrong has a chunk's name, and what had come is not fetched again."""
+    """By SIGKILL in the middle: nothing wrong has a chunk's name, and what had come is not fetched again."""
     folder = ChunkFolder(tmp_path / "chunks")
     process = start(slow.url, folder.path, write_refs(tmp_path / "refs", REFS))
     release(process)
@@ -84,7 +85,11 @@ def test_a_loss_of_power_leaves_whole_chunks_only(tmp_path: Path) -> None:
         top = tmp_path / str(stop_at)
         top.mkdir()
         with Disk(top) as disk:
-            is_over = not _dies(lambda fs, top=top: ChunkFolder(top / "chunks", fs=fs).add(ref, data), disk, stop_at)
+
+            def add(fs: FileSystem, top: Path = top) -> None:
+                ChunkFolder(top / "chunks", fs=fs).add(ref, data)
+
+            is_over = not _dies(add, disk, stop_at)
             for number, tree in enumerate(disk.outcomes()):
                 restore(tree, tmp_path / f"{stop_at}-{number}")
                 folder = ChunkFolder(tmp_path / f"{stop_at}-{number}" / "chunks")
@@ -107,11 +112,11 @@ def test_a_loss_of_power_leaves_whole_objects_only(tmp_path: Path, only_new: boo
         if old is not None:
             ObjectStore(ObjectFolder(top)).write("a/b", old)
         with Disk(top) as disk:
-            is_over = not _dies(
-                lambda fs, top=top: ObjectStore(ObjectFolder(top, fs=fs)).write("a/b", b"new!", only_new=only_new),
-                disk,
-                stop_at,
-            )
+
+            def write(fs: FileSystem, top: Path = top) -> None:
+                ObjectStore(ObjectFolder(top, fs=fs)).write("a/b", b"new!", only_new=only_new)
+
+            is_over = not _dies(write, disk, stop_at)
             for number, tree in enumerate(disk.outcomes()):
                 restore(tree, tmp_path / f"{stop_at}-{number}")
                 store = ObjectStore.open(str(tmp_path / f"{stop_at}-{number}"))
@@ -122,7 +127,7 @@ def test_a_loss_of_power_leaves_whole_objects_only(tmp_path: Path, only_new: boo
     assert stop_at >= 4
 
 
-def _dies(write, disk: Disk, stop_at: int) -> bool:
+def _dies(write: Callable[[FileSystem], object], disk: Disk, stop_at: int) -> bool:
     """Write until the power is lost at a step; return whether it came to that."""
     try:
         write(PowerLossFileSystem(disk, stop_at))
@@ -140,7 +145,7 @@ def test_ctrl_c_keeps_what_has_come(tmp_path: Path, remote: Path) -> None:
             os.kill(os.getpid(), 2)
 
     with pytest.raises(KeyboardInterrupt):
-        fetch_all(ObjectStore.open(str(remote)), REFS * 1, folder, n_workers=1, progress=interrupt)
+        fetch_all(ObjectStore.open(str(remote)), REFS, folder, n_workers=1, progress=interrupt)
     assert threading.active_count() == n_before
     fetch_all(ObjectStore.open(str(remote)), REFS, folder)
     assert [folder.load(ref) for ref in REFS] == [data for _, data in CHUNKS]

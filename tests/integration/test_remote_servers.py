@@ -96,9 +96,10 @@ def test_nginx_gives_small_objects(web: Nginx) -> None:
 def test_a_web_server_is_not_written(web: Nginx) -> None:
     """And not listed; the error says what can be."""
     store = ObjectStore.open(web.url, config=QUICK)
-    for step in (lambda: store.write("a", b"1"), lambda: store.delete("a")):
-        with pytest.raises(RemoteUnavailableError, match="a web server can only be read; publish to file, s3, gcs"):
-            step()
+    with pytest.raises(RemoteUnavailableError, match="a web server can only be read; publish to file, s3, gcs"):
+        store.write("a", b"1")
+    with pytest.raises(RemoteUnavailableError, match="a web server can only be read; publish to file, s3, gcs"):
+        store.delete("a")
     with pytest.raises(RemoteUnavailableError, match="a web server cannot be listed"):
         store.sizes("chunks")
 
@@ -167,7 +168,9 @@ def test_s3_gives_small_objects(bucket: S3) -> None:
 def test_a_bucket_that_is_not_there_is_missing(bucket: S3) -> None:
     """For reading and for writing."""
     store = ObjectStore.open("s3://nobody", storage_options=bucket.options, config=QUICK)
-    with pytest.raises(ObjectMissingError, match=r"^s3://nobody/a: there is no such object; check the remote's address"):
+    with pytest.raises(
+        ObjectMissingError, match=r"^s3://nobody/a: there is no such object; check the remote's address"
+    ):
         store.read("a", limit_bytes=1)
     with pytest.raises(ObjectMissingError):
         store.write("a", b"1")
