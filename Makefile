@@ -9,7 +9,7 @@ CORPORA := corpus/speckit.jsonl corpus/shell.jsonl corpus/python.jsonl
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test install browser indexes lint types check format bench clean
+.PHONY: demo test install debian indexes lint types check format bench clean
 
 demo: indexes
 	@$(BIN)/python scripts/demo.py
@@ -23,11 +23,13 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 # What tests need from Debian's packages, installed where that may be done; elsewhere those tests skip (in CI they fail).
-browser:
-	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \
-	elif command -v apt-get >/dev/null && test "$$(id -u)" = 0 && apt-get update -qq >/dev/null \
-	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; then echo "installed chromium"; \
-	else echo "no chromium here, and it cannot be installed: tests in a browser are skipped"; fi
+debian:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(call debian,chromium,in a browser)
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || $(call debian,nginx-light,with a web server)
+
+debian = { command -v apt-get >/dev/null && test "$$(id -u)" = 0 && apt-get update -qq >/dev/null \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(1) >/dev/null && echo "installed $(1)"; } \
+	|| echo "no $(1) here, and it cannot be installed: tests $(2) are skipped"
 
 indexes: $(STAMP)
 	$(BIN)/semcache build corpus/speckit.jsonl --name speckit
@@ -44,7 +46,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/format/conftest.py
 
-check: $(STAMP) browser
+check: $(STAMP) debian
 	$(BIN)/pytest
 
 format: $(STAMP)

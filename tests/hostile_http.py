@@ -26,7 +26,6 @@ class Request:
         method, path: of the request line; no leading slash.
         headers: names in lower case.
         number: how many requests for this path came before.
-        start: where the range that is asked for begins; 0 for none.
     """
 
     method: str
@@ -36,6 +35,7 @@ class Request:
 
     @property
     def start(self) -> int:
+        """Where the range that is asked for begins; 0 for none."""
         match = re.fullmatch(r"bytes=(\d+)-\d*", self.headers.get("range", ""))
         return int(match[1]) if match else 0
 
@@ -84,7 +84,7 @@ class _Handler(socketserver.StreamRequestHandler):
             self.server.requests.append(request)
         body = self.server.objects.get(path)
         if body is None:
-            send(self.connection, "404 Not Found", b"no such object")
+            send(self.connection, "404 Not Found", b"no such object" if method == "GET" else b"")
         else:
             self.server.behave(self.server, request, body, self.connection)
 
@@ -140,7 +140,7 @@ def answer(status: str, body: bytes = b"", **headers: str | int) -> Behaviour:
 def break_off(server: HostileServer, _: Request, body: bytes, connection: socket.socket) -> None:
     """Send half, wait until it has arrived, and reset the connection."""
     send(connection, "200 OK", body[: len(body) // 2], Content_Length=len(body))
-    server.ended.wait(0.2)  # a reset overtakes what was not read
+    server.ended.wait(0.2)  # the end overtakes what was not read
     reset(connection)
 
 
@@ -149,9 +149,10 @@ def cut(_: HostileServer, __: Request, body: bytes, connection: socket.socket) -
     send(connection, "200 OK", body[: len(body) // 2])
 
 
-def cut_short(_: HostileServer, __: Request, body: bytes, connection: socket.socket) -> None:
-    """Send half, announced as all."""
+def cut_short(server: HostileServer, _: Request, body: bytes, connection: socket.socket) -> None:
+    """Send half, announced as all, and close."""
     send(connection, "200 OK", body[: len(body) // 2], Content_Length=len(body))
+    server.ended.wait(0.2)
 
 
 def stall(server: HostileServer, _: Request, body: bytes, connection: socket.socket) -> None:

@@ -54,6 +54,8 @@ def _unavailable(error: Exception, status: int | None, config: RemoteConfig) -> 
         return f"no answer in time ({waited}); try again later", True
     if isinstance(error, NotImplementedError):
         return "this kind of remote cannot do that; use one that can be written and listed", False
+    if status is not None and "HttpProcessingError" in {kind.__name__ for kind in type(error.__cause__).__mro__}:
+        return "what answers does not speak HTTP as it should; check the remote's address", False
     names = {kind.__name__ for kind in type(error).__mro__}
     if "TooManyRedirects" in names:
         return "redirects that do not end; check the remote's address", False

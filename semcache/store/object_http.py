@@ -45,7 +45,7 @@ class ObjectHttp(ObjectServer):
         """Read from where the server begins, which it says."""
         del limit_bytes
         with self.translated(path):
-            response = self.run(self._get(path, offset), stopping)
+            response = self.run(self._get(path, offset), stopping=stopping, n_bytes=0)
         try:
             yield Body(_range_start(response) or 0, self._bytes(response, path, stopping))
         finally:
@@ -54,7 +54,7 @@ class ObjectHttp(ObjectServer):
     def size(self, path: str, *, stopping: threading.Event) -> int:
         """Ask for the head."""
         with self.translated(path):
-            return int(self.run(self._head(path), stopping))
+            return int(self.run(self._head(path), stopping=stopping, n_bytes=0))
 
     def write(self, path: str, data: bytes, *, only_new: bool, stopping: threading.Event) -> None:
         """Refuse."""
@@ -111,7 +111,7 @@ class ObjectHttp(ObjectServer):
     def _bytes(self, response: aiohttp.ClientResponse, path: str, stopping: threading.Event) -> Iterator[bytes]:
         while True:
             with self.translated(path):
-                block: bytes = self.run(self._block(response), stopping)
+                block: bytes = self.run(self._block(response), stopping=stopping, n_bytes=_BLOCK_BYTES)
             if not block:
                 return
             yield block

@@ -29,8 +29,8 @@ EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3", "gs": "gcs",
 """The extra that each kind of address needs."""
 _BLOCK_BYTES = 4 << 20
 _POLL_S = 0.1
-_STEP_STALLS = 10
-"""A step may take as long as so many stalls: a server that sends a byte now and then does not hold it for ever."""
+_STALLS, _STALLS_PER_MIB = 10, 10
+"""A step may take as long as so many stalls: a server that takes or sends a byte now and then ends it too."""
 
 
 class ObjectServer:
@@ -72,7 +72,7 @@ class ObjectServer:
         if only_new:
             self._write_new(path, data, stopping)
         else:
-            self._call("pipe_file", path, data, stopping=stopping)
+            self._call("pipe_file", path, data, stopping=stopping, n_bytes=len(data))
 
     def size(self, path: str, *, stopping: threading.Event) -> int:
         """Ask for what is known of it."""
@@ -97,7 +97,7 @@ class ObjectServer:
 
     def _write_new(self, path: str, data: bytes, stopping: threading.Event) -> None:
         try:
-            self._call("pipe_file", path, data, stopping=stopping, mode="create")
+            self._call("pipe_file", path, data, stopping=stopping, n_bytes=len(data), mode="create")
         except RemoteUnavailableError as error:
             if is_refused_condition(error.__cause__):
                 raise ObjectExistsError(error.url) from error
@@ -106,19 +106,23 @@ class ObjectServer:
             with suppress(ObjectMissingError):
                 self.size(path, stopping=stopping)
                 raise ObjectExistsError(error.url) from error
-            self._call("pipe_file", path, data, stopping=stopping)
+            self._call("pipe_file", path, data, stopping=stopping, n_bytes=len(data))
 
     def _blocks(self, path: str, start: int, end: int, stopping: threading.Event) -> Iterator[bytes]:
         while start < end:
             asked = min(start + _BLOCK_BYTES, end)
-            block: bytes = self._call("cat_file", path, stopping=stopping, start=start, end=asked)
+            block: bytes = self._call(
+                "cat_file", path, stopping=stopping, n_bytes=asked - start, start=start, end=asked
+            )
             if block:
                 yield block
             if start + len(block) < asked:
                 break
             start += len(block)
 
-    def _call(self, name: str, path: str, *arguments: Any, stopping: threading.Event, **options: Any) -> Any:
+    def _call(
+        self, name: str, path: str, *arguments: Any, stopping: threading.Event, n_bytes: int = 0, **options: Any
+    ) -> Any:
         """Call a method of the file system on an object, in its own loop where it has one."""
         where = f"{self._top}/{path}".rstrip("/")
         with self.translated(path):
@@ -126,11 +130,13 @@ class ObjectServer:
                 if stopping.is_set():
                     raise Stopped
                 return getattr(self._fs, name)(where, *arguments, **options)
-            return self.run(getattr(self._fs, f"_{name}")(where, *arguments, **options), stopping)
+            step = getattr(self._fs, f"_{name}")(where, *arguments, **options)
+            return self.run(step, stopping=stopping, n_bytes=n_bytes)
 
-    def run(self, step: Coroutine[Any, Any, Any], stopping: threading.Event) -> Any:
-        """Wait for a step in the file system's loop; cancel it when it is to stop, or takes too long."""
-        bounded = asyncio.wait_for(step, self._config.stall_timeout_s * _STEP_STALLS)
+    def run(self, step: Coroutine[Any, Any, Any], *, stopping: threading.Event, n_bytes: int) -> Any:
+        """Wait for a step in the file system's loop; cancel it when it is to stop, or takes too long for its bytes."""
+        n_stalls = _STALLS + _STALLS_PER_MIB * n_bytes / (1 << 20)
+        bounded = asyncio.wait_for(step, self._config.stall_timeout_s * n_stalls)
         future = asyncio.run_coroutine_threadsafe(bounded, self._fs.loop)
         try:
             while not wait([future], timeout=_POLL_S).done:
@@ -155,11 +161,16 @@ class ObjectServer:
 
 
 def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the file system of an address, and where in it the objects are.
+
+    fsspec keeps it for as long as the process lives. It is left to: a file system that the garbage collector finds
+    closes its connections in whatever thread that is, and waits for its loop, which may wait for a lock of that thread.
+    """
     import fsspec  # noqa: PLC0415 - 50 ms that only remotes cost
 
     kind = url.partition("://")[0]
     try:
-        file_system, top = fsspec.url_to_fs(url, skip_instance_cache=True, use_listings_cache=False, **options)
+        file_system, top = fsspec.url_to_fs(url, use_listings_cache=False, **options)
     except ImportError as error:
         if kind in EXTRAS:
             raise MissingExtraError(f"a remote at {kind}://", extra=EXTRAS[kind]) from error

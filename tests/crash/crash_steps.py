@@ -85,6 +85,12 @@ class SteppedFileSystem(FileSystem):
         super().replace(source, target)
         self.done(step)
 
+    def link(self, source: Path, target: Path) -> None:
+        """Count, then do it."""
+        step = self._begin("link", target)
+        super().link(source, target)
+        self.done(step)
+
     def remove_tree(self, path: Path) -> None:
         """Count, then do it."""
         step = self._begin("remove_tree", path)

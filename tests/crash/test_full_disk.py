@@ -24,6 +24,11 @@ from crash_corpora import (
 )
 from crash_programs import cli, cli_with_file_limit, run
 
+from semcache.errors import StorageError
+from semcache.store import transfer
+from semcache.store.chunks import ChunkFolder, pack
+from semcache.store.objects import ObjectStore
+
 
 @pytest.mark.parametrize("limit_bytes", [0, 20, 1000, 10_000, 40_000])
 def test_a_file_that_may_not_grow_fails_the_build_and_changes_nothing(tmp_path: Path, limit_bytes: int) -> None:
@@ -77,3 +82,28 @@ def test_a_full_disk_fails_the_build_and_changes_nothing(tmp_path: Path, size: s
         subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
         build_pairs(root, NEW_CORPUS, corpora_dir=tmp_path)
         assert (answers(root), problems(root), debris(root)) == (NEW, [], [])
+
+
+def test_a_disk_that_fills_during_a_fetch_keeps_whole_chunks_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else took the room that there was; once there is room again, the fetch goes on."""
+    monkeypatch.setattr(transfer, "_check_room", lambda *_: None)
+    store, source = ObjectStore.open(str(tmp_path / "remote")), ChunkFolder(tmp_path / "source")
+    chunks = [pack(os.urandom(300_000)) for _ in range(4)]
+    refs = [ref for ref, _ in chunks]
+    for ref, data in chunks:
+        source.add(ref, data)
+    transfer.store_all(store, refs, source)
+    with small_file_system(tmp_path / "small", "1m") as small:
+        (small / "ballast").write_bytes(bytes(300_000))
+        folder = ChunkFolder(small / "chunks")
+        with pytest.raises(StorageError, match="No space left on device; free some space and run the command again"):
+            transfer.fetch_all(store, refs, folder)
+        assert all(folder.load(ref) == data for ref, data in chunks if folder.has(ref))
+        assert sum(folder.has(ref) for ref in refs) < 4
+        (small / "ballast").unlink()
+        for path in small.rglob("*.part"):
+            path.unlink()
+        transfer.fetch_all(store, refs[:3], folder)
+        assert [folder.load(ref) for ref in refs[:3]] == [data for _, data in chunks[:3]]

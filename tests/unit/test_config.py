@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from semcache.config import AugmentConfig, BuildConfig, KeysConfig, LlmConfig, OpenConfig
+from semcache.config import AugmentConfig, BuildConfig, KeysConfig, LlmConfig, OpenConfig, RemoteConfig
 from semcache.errors import ConfigError
 
 BUILD_RANGES: list[tuple[str, float, float]] = [
@@ -184,3 +184,20 @@ def test_keys_outside_their_range_say_found_and_allowed(settings: dict[str, int]
     """A threshold that nobody can meet among them."""
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         KeysConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("connect_timeout_s", 0.1, 600.0),
+        ("stall_timeout_s", 0.1, 3600.0),
+        ("n_retries", 0, 20),
+        ("first_wait_s", 0.0, 60.0),
+    ],
+)
+def test_patience_with_a_remote_has_bounds(name: str, low: Any, high: Any) -> None:
+    """Their ends are within, what is beyond is refused; nothing waits for ever."""
+    assert [getattr(RemoteConfig(**{name: value}), name) for value in (low, high)] == [low, high]
+    for value in (low - 0.01, high + 0.01):
+        with pytest.raises(ConfigError, match=rf"^{name}: found {value}, allowed {low} to {high}"):
+            RemoteConfig(**{name: value})

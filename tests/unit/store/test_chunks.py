@@ -43,7 +43,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_chunk_is_named_by_its_bytes() -> None:
     """Their sha256, their size, and that of the content."""
-    assert REF == ChunkRef(sha256(DATA).hexdigest(), len(DATA), 5000)
+    assert (REF.sha256, REF.size_bytes, REF.raw_bytes) == (sha256(DATA).hexdigest(), len(DATA), 5000)
     assert unpack(REF, DATA) == RAW
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_chunk_is_never_given_and_is_fetched_anew(tmp_path: Path) -> N
     folder = ChunkFolder(tmp_path)
     folder.add(REF, DATA)
     folder.path_of(REF).write_bytes(DATA[:-1] + b"x")
-    with pytest.raises(ChunkError, match="was damaged and is removed; pull again$"):
+    with pytest.raises(ChunkError, match=r"was damaged and is removed; pull again$"):
         folder.read(REF)
     assert not folder.has(REF)
 
