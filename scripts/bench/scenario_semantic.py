@@ -98,10 +98,11 @@ def _decisions(cache: Cache, texts: Sequence[str]) -> dict[str, Any]:
     """
     version, queries = cache._current(), _queries(cache, texts)
     found = [(text, version.retrieve(vector, namespace=None)[0]) for text, vector in queries]
-    threshold = version.level_for(None).threshold
 
     def decide(query: tuple[str, Neighbours]) -> object:
-        return version.reason(version.judge(*query), threshold)
+        judged = version.judge(*query)
+        certificate = version.certificate_for(judged)
+        return version.reason(judged, certificate.level_for(None).threshold if certificate else None)
 
     def decide_cold(query: tuple[str, Neighbours]) -> object:
         version._readings.clear()

@@ -20,6 +20,7 @@ class StagedRows:
     Attributes:
         entries: (n,) int64 entry of each row; the complement of it for a guard.
         answers: (n,) int64 answer of each row; as `entries` for a guard.
+        namespaces: (n,) int64 number of the namespace of each row.
         texts: of each row, read when asked for.
     """
 
@@ -30,9 +31,11 @@ class StagedRows:
             StorageError: the system refuses.
         """
         self.entries: npt.NDArray[np.int64] = np.load(folder / layout.ROWS_FILE, allow_pickle=False).astype(np.int64)
-        answers = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)["answer"].astype(np.int64)
+        facts = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)
         owners = np.where(self.entries < 0, ~self.entries, self.entries)
-        self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers[owners])
+        answers = facts["answer"].astype(np.int64)[owners]
+        self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers)
+        self.namespaces: npt.NDArray[np.int64] = facts["namespace"].astype(np.int64)[owners]
         self._tables = TableReader(folder / layout.VALUES_FILE, layout.TABLES)
         self.texts: Sequence[str] = _Texts(self._tables, len(self.entries))
 

@@ -64,7 +64,7 @@ class Corpus:
         """Give a query that is nearly the text of a row."""
         noise = 0.1 * self.rng.normal(size=(1, 12))
         vector = unit_rows((self.vectors[row][None] + noise).astype(np.float32))[0]
-        return Query(f"{self.texts[row]} please", vector, answer)
+        return Query(f"{self.texts[row]} please", vector, frozenset() if answer is None else frozenset({answer}))
 
 
 def searching(vectors: FloatRows) -> Callable[[FloatRows, int], tuple[FloatRows, Ints]]:

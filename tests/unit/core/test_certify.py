@@ -11,7 +11,6 @@ from semcache.core.certify import (
     CertifiedLevel,
     binomial_tail,
     certify,
-    default_error,
     fixed_grid,
     hits_and_wrong,
     hits_needed,
@@ -225,22 +224,3 @@ def test_what_is_outside_its_range_is_refused(call: object, message: str) -> Non
     with pytest.raises(ConfigError) as caught:
         call()
     assert str(caught.value).startswith(message)
-
-
-@pytest.mark.parametrize(
-    ("certified", "wanted", "default"),
-    [
-        ({0.02}, 0.02, 0.02),
-        ({0.005, 0.02, 0.1}, 0.02, 0.02),
-        ({0.05, 0.1}, 0.02, 0.05),
-        ({0.1}, 0.005, 0.1),
-        ({0.005, 0.01}, 0.02, 0.02),
-        (set(), 0.01, 0.01),
-    ],
-)
-def test_the_error_of_a_bundle_is_the_one_wanted_or_the_next_that_is_certified(
-    certified: set[float], wanted: float, default: float
-) -> None:
-    """Never a smaller one: that would be stricter than anybody asked for."""
-    levels = [CertifiedLevel(level, 0.5 if level in certified else None, 1, 0, 0) for level in LEVELS]
-    assert default_error(levels, wanted) == default
