@@ -266,7 +266,8 @@ def _certificate(take: Fields) -> Certificate:
     )
     take.nothing_left()
     if certificate.max_error not in {level.max_error for level in certificate.levels}:
-        msg = f"certificate of {certificate.namespace!r}: max_error: found {certificate.max_error}, allowed one of its levels"
+        place, found = f"certificate of {certificate.namespace!r}", certificate.max_error
+        msg = f"{place}: max_error: found {found}, allowed one of its levels"
         raise FieldError(msg)
     return certificate
 

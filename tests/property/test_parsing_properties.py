@@ -91,11 +91,12 @@ MANIFEST: dict[str, Any] = {
     },
     "files": {"rows.npy": {"size_bytes": 1, "sha256": "0" * 64}},
 }
+CERTIFICATE = MANIFEST["decision"]["certificates"][0]
 PLACES = [
     *((name,) for name in MANIFEST),
     *((name, inner) for name in ("counts", "encoder", "index", "decision", "files") for inner in MANIFEST[name]),
-    *(("decision", "certificates", 0, name) for name in (certificate := MANIFEST["decision"]["certificates"][0])),
-    *(("decision", "certificates", 0, "calibration", name) for name in certificate["calibration"]),
+    *(("decision", "certificates", 0, name) for name in CERTIFICATE),
+    *(("decision", "certificates", 0, "calibration", name) for name in CERTIFICATE["calibration"]),
     *(("files", "rows.npy", "sha256"), ("encoder", "x"), ("x",)),
 ]
 

@@ -104,7 +104,7 @@ def test_no_threshold_is_outside_0_to_1() -> None:
 def test_the_entries_that_fit_certify_nothing() -> None:
     """No query of theirs counts in the certificate."""
     fitting, held_out = set[int](), list[set[int]]()
-    certify = fit.certify_trial
+    certify = certifying.certify_trial
 
     def note_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Any]:
         fitting.update(entries)
