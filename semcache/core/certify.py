@@ -215,7 +215,7 @@ def certify(
         grid: thresholds, strictest first, from other queries: `fixed_grid`. Any other is as safe; the starts
             take the i-th to be reached by a share of (i + 1) / len(grid) and have most power where it is.
         alpha: over 0 and under 1.
-        levels: errors to certify, over 0 and under 1 each; so far apart that each has something left of alpha.
+        levels: errors to certify, over 0 and under 1 each.
 
     Raises:
         ConfigError: an argument is outside its range, or the lengths differ.
