@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from semcache.build.generic import generic_counts, generic_levels
 from semcache.build.judging import Outcome
-from semcache.config import BuildConfig
+from semcache.config import LEVELS, BuildConfig
 from semcache.core.certificate import (
     CalibrationInfo,
     CalibrationQueries,
@@ -64,12 +65,13 @@ class Certified:
     Attributes:
         trial: what was certified.
         certificates: one a namespace, in the order of their numbers.
-        coverage: share of all certifying queries that are hits at the error wanted.
+        coverages: shares of all certifying queries that are hits: first what is proved at the error wanted, then what
+            is served at that and at each larger one. Compared in this order, they tell the better of two trials.
     """
 
     trial: Trial
     certificates: tuple[Certificate, ...]
-    coverage: float
+    coverages: tuple[float, ...]
 
 
 def certify_trial(
@@ -86,28 +88,36 @@ def certify_trial(
     """
     outcomes = (evidence.traffic, evidence.traffic_grid, trial.written, evidence.written_grid)
     all_queries = [_queries(trial, found) for found in outcomes]
-    certificates = list[Certificate]()
-    n_hits = n_queries = 0
+    errors = [error for error in LEVELS if error >= config.max_error]
+    certificates, n_queries = list[Certificate](), 0
+    n_hits = np.zeros(1 + len(errors), np.int64)
     for number, name in enumerate(namespaces):
         traffic, traffic_grid, written, written_grid = (queries.of(number) for queries in all_queries)
-        if len(traffic) >= hits_needed(config.max_error, alpha):
-            grid = traffic_grid if len(traffic_grid) else written_grid
-            found = certify_namespace(name, traffic, grid=grid, source="traffic", wanted=config.max_error, alpha=alpha)
-        else:
-            found = certify_namespace(
-                name,
-                written,
-                grid=written_grid,
-                source="written",
-                wanted=config.max_error,
-                outside_share=config.outside_share,
-                alpha=alpha,
-            )
-        level = found.level_at(config.max_error)
-        n_hits += 0 if level.threshold is None else level.n_hits
-        n_queries += found.calibration.n_queries
-        certificates.append(_believable(found, trial, traffic, written, config))
-    return Certified(trial, tuple(certificates), n_hits / max(1, n_queries))
+        found = _proved(name, traffic, traffic_grid, written, written_grid, config=config, alpha=alpha)
+        believed = _believable(found, trial, traffic, written, config)
+        counted = traffic if found.calibration.source == "traffic" else written
+        levels = [found.level_at(config.max_error), *(believed.level_at(error) for error in errors)]
+        n_hits += [counted.n_hits(level) for level in levels]
+        n_queries += len(counted)
+        certificates.append(believed)
+    return Certified(trial, tuple(certificates), tuple((n_hits / max(1, n_queries)).tolist()))
+
+
+def _proved(
+    name: str,
+    traffic: CalibrationQueries,
+    traffic_grid: CalibrationQueries,
+    written: CalibrationQueries,
+    written_grid: CalibrationQueries,
+    *,
+    config: BuildConfig,
+    alpha: float,
+) -> Certificate:
+    """Certify a namespace on its traffic; where that is too little to prove the error wanted, on written queries."""
+    certify = partial(certify_namespace, name, wanted=config.max_error, alpha=alpha)
+    if len(traffic) >= hits_needed(config.max_error, alpha):
+        return certify(traffic, grid=traffic_grid if len(traffic_grid) else written_grid, source="traffic")
+    return certify(written, grid=written_grid, source="written", outside_share=config.outside_share)
 
 
 def _believable(

@@ -101,7 +101,7 @@ def fit_decision(rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequ
     grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.fitting, *asked.grid]
     evidence = Evidence(asked.certifying, others, grid)
     certified = [certify_trial(trial, evidence, rows.namespace_names, config, alpha=alpha) for trial in trials]
-    best = max(certified, key=lambda one: one.coverage)
+    best = max(certified, key=lambda one: one.coverages)
     arrays = DecisionArrays(adapter, *known.facts(), rows.words, rows.rarity, best.trial.trees)
     use = _use(asked, rows.namespace_names, hits_needed(config.max_error, alpha))
     return Fitted(arrays, _info(best, config, has_adapter=adapter is not None), known.vectors, use)

@@ -101,6 +101,10 @@ class CalibrationQueries:
         """Return those whose candidate lies in a namespace."""
         return self.where(self.namespaces == namespace)
 
+    def n_hits(self, level: CertifiedLevel) -> int:
+        """Return how many of them a level serves."""
+        return 0 if level.threshold is None else int((self.confidences >= level.threshold).sum())
+
     def contradict(self, level: CertifiedLevel, alpha: float = ALPHA) -> bool:
         """Say whether so many hits of a level are wrong that its promise cannot hold for queries like these."""
         if level.threshold is None:

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from fitting import EMBEDDER, made_rows
 
-from semcache.build import certifying, fit
+from semcache.build import certifying, fit, fit_queries
 from semcache.build.certifying import Trial
 from semcache.build.fit import Fitted, fit_decision
-from semcache.build.fit_queries import Rows, plan_fitting
+from semcache.build.fit_queries import Asked, Rows, plan_fitting
 from semcache.build.generic import generic_counts, generic_levels, generic_trees
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
+from semcache.core.vectors import unit_rows
 from semcache.core.verifier import TREE
 
 CONFIG = BuildConfig(model="hashing", adapter=False)
@@ -180,6 +181,92 @@ def test_a_corpus_that_does_not_contradict_keeps_the_generic_levels() -> None:
     assert [level.threshold for level in certificate.levels] == [0.5] * 5
     found = certificate.calibration
     assert (certificate.max_error, found.n_queries, found.n_outside) == (0.02, 9, 4)
+
+
+@pytest.mark.usefixtures("generic")
+def test_a_namespace_that_proves_little_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second one no two texts have one answer, so whatever is served there is wrong."""
+    monkeypatch.setattr(fit_queries, "_REWORDED_SHARE", 0.0)
+    rows, rng = made_rows(120, with_guards=False, n_namespaces=2), np.random.default_rng(0)
+    answers = np.where(rows.namespaces == 1, 1000 + np.arange(len(rows.answers)), rows.answers)
+    vectors = unit_rows((np.eye(120)[rows.entries] + 0.02 * rng.normal(size=(480, 120))).astype(np.float32))
+    first, second = fitted_on(replace(rows, answers=answers, vectors=vectors), outside_share=0.0).info.certificates
+    assert [certificate.namespace for certificate in (first, second)] == ["space 0", "space 1"]
+    assert [level.threshold for level in first.levels] == [0.5] * 5
+    assert [level.threshold for level in second.levels] == [None] * 5
+
+
+def test_a_query_certifies_the_namespace_of_its_candidate() -> None:
+    """Each of them once, wherever it was made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        info = fitted_on(made_rows(700, n_namespaces=2), max_error=0.1).info
+    assert [certificate.calibration.source for certificate in info.certificates] == ["written", "written"]
+    n_each = [certificate.calibration.n_queries for certificate in info.certificates]
+    assert sum(n_each) == large().info.certificates[0].calibration.n_queries
+    assert min(n_each) > 100
+
+
+def asked_of(rows: Rows, n: int, *, n_outside: int, namespace: int | None = None) -> list[Asked]:
+    """Give queries in a wording that no entry has, and some for things that are not there."""
+    known, unknown = (
+        [text for text in of.texts if text.startswith("how do I")] for of in (rows, made_rows(n_outside, seed=9))
+    )
+    inside = [Asked(f"{text} today", frozenset({i % len(known)}), namespace) for i, text in enumerate(known * 4)]
+    inside = [replace(query, text=f"{query.text} {i // len(known)}") for i, query in enumerate(inside)]
+    return [*inside[:n], *(Asked(f"{text} today", frozenset(), namespace) for text in unknown)]
+
+
+def with_traffic(traffic: list[Asked], **changes: Any) -> Fitted:
+    """Fit a corpus and traffic on top of a verifier that knows nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        config = replace(CONFIG, max_error=0.1, **changes)
+        return fit_decision(made_rows(400), config=config, embed=EMBEDDER.embed, traffic=traffic)
+
+
+def test_traffic_fits_and_certifies() -> None:
+    """Two fifths of it fit trees, half certifies; the same each time."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    fitted = with_traffic(traffic)
+    (certificate,) = fitted.info.certificates
+    assert (fitted.info.fitted, certificate.calibration.source) == ("traffic", "traffic")
+    assert fitted.info.n_fitted == fitted.traffic.n_to_fit
+    assert 420 < fitted.info.n_fitted < 540
+    assert certificate.calibration.n_queries == fitted.traffic.n_certifying["space 0"]
+    assert 540 < certificate.calibration.n_queries < 660
+    assert certificate.calibration.outside_share == pytest.approx(0.25, abs=0.05)
+    assert certificate.level_for(None).threshold is not None
+    assert same(fitted, with_traffic(traffic))
+
+
+def test_too_little_traffic_leaves_the_build_as_it_was() -> None:
+    """Written queries fit and certify, and the report says what is missing."""
+    fitted, without = with_traffic(asked_of(made_rows(400), 30, n_outside=10)), with_traffic([])
+    assert same(fitted, without)
+    assert fitted.info.certificates[0].calibration.source == "written"
+    assert (fitted.traffic.n_to_fit_needed, fitted.traffic.n_needed) == (300, 36)
+    assert 0 < fitted.traffic.n_certifying["space 0"] < 36
+
+
+@pytest.mark.usefixtures("generic")
+def test_too_little_traffic_can_still_contradict() -> None:
+    """Sixty queries prove no 2 %; where all are answered wrong, nothing that was certified elsewhere is believed."""
+    rows = made_rows(3, with_guards=False)
+    wrong = [Asked(f"how do I get along {i}", frozenset(), None) for i in range(120)]
+    (certificate,) = fit_decision(rows, config=CONFIG, embed=EMBEDDER.embed, traffic=wrong).info.certificates
+    assert certificate.calibration.source == "generic"
+    assert [level.threshold for level in certificate.levels] == [None] * 5
+
+
+def test_traffic_is_looked_up_in_the_namespace_that_it_names() -> None:
+    """There it has its candidate, though its answer lies in the other one."""
+    rows = made_rows(40, n_namespaces=2)
+    in_first = [query for query in asked_of(rows, 40, n_outside=0) if query.answers <= set(range(0, 40, 2))]
+    for namespace, name in enumerate(rows.namespace_names):
+        traffic = [replace(query, namespace=namespace) for query in in_first]
+        use = fit_decision(rows, config=CONFIG, embed=EMBEDDER.embed, traffic=traffic).traffic
+        assert [space for space, n in use.n_certifying.items() if n] == [name]
 
 
 @pytest.mark.parametrize("n_entries", [1, 2])
