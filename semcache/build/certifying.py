@@ -24,7 +24,7 @@ from semcache.core.certificate import (
     certify_namespace,
     default_error,
 )
-from semcache.core.certify import ALPHA, hits_needed
+from semcache.core.certify import ALPHA, CertifiedLevel, hits_needed
 from semcache.core.verifier import Verifier
 
 
@@ -126,15 +126,22 @@ def _believable(
     """Return a certificate without what better queries contradict; the generic one where the corpus has too few."""
     if found.calibration.source == "traffic":
         return found
-    levels, calibration, better = found.levels, found.calibration, [traffic]
     if trial.fitted == "generic" and found.level_at(config.max_error).threshold is None:
-        levels, better = generic_levels(), [traffic, written]
-        calibration = CalibrationInfo("generic", *generic_counts(), config.outside_share, ALPHA)
-    levels = tuple(
+        levels = _without_contradicted(generic_levels(), (traffic, written))
+        if any(level.threshold is not None for level in levels):
+            calibration = CalibrationInfo("generic", *generic_counts(), config.outside_share, ALPHA)
+            return Certificate(found.namespace, default_error(levels, config.max_error), calibration, levels)
+    levels = _without_contradicted(found.levels, (traffic,))
+    return replace(found, max_error=default_error(levels, config.max_error), levels=levels)
+
+
+def _without_contradicted(
+    levels: Sequence[CertifiedLevel], better: Sequence[CalibrationQueries]
+) -> tuple[CertifiedLevel, ...]:
+    return tuple(
         replace(level, threshold=None) if any(queries.contradict(level) for queries in better) else level
         for level in levels
     )
-    return Certificate(found.namespace, default_error(levels, config.max_error), calibration, levels)
 
 
 def _queries(trial: Trial, outcomes: Sequence[Outcome]) -> CalibrationQueries:

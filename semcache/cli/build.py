@@ -154,4 +154,6 @@ def _print_traffic(traffic: TrafficUse, unknown: Sequence[str]) -> None:
         lacks = f", {traffic.n_needed:,} needed: written ones certify it" if n < traffic.n_needed else ""
         typer.echo(f"traffic: {n:,} queries to certify {namespace}{lacks}")
     if unknown:
-        typer.secho(f"{len(unknown):,} labels name nothing in the corpus, such as {printable(unknown[0])}", fg="yellow")
+        n, first = len(unknown), printable(unknown[0])
+        what = f"1 label names nothing in the corpus: {first}" if n == 1 else f"{n:,} labels name nothing: {first}, ..."
+        typer.secho(f"traffic: {what}", fg="yellow")

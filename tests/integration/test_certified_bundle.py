@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +151,49 @@ def test_building_again_gives_the_same_version(report: BuildReport, tmp_path: Pa
 
 
 def test_without_queries_of_its_own_a_bundle_takes_the_generic_certificate(tmp_path: Path) -> None:
-    """One text an entry leaves nothing to measure with, and the manifest says so."""
+    """One text an entry leaves nothing but out-of-scope queries; without those too, the manifest says so."""
     alone = [{key: value for key, value in entry.items() if key != "paraphrases"} for entry in ENTRIES[:50]]
     corpus = write_corpus(tmp_path / "alone.jsonl", alone)
-    built = build_bundle([corpus], name="alone", root=tmp_path, config=HASHING)
+    built = build_bundle([corpus], name="alone", root=tmp_path, config=replace(HASHING, outside_share=0.0))
     decision = built.manifest.decision
     assert (decision.fitted, decision.n_fitted) == ("generic", 0)
     assert only_certificate(built).calibration.source == "generic"
+
+
+def labelled(path: Path, queries: list[LabelledQuery]) -> Path:
+    """Write labelled queries as a file."""
+    lines = ({"text": query.text, "entry_id": query.entry_id} for query in queries)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_build_on_traffic_is_fitted_and_certified_on_it(tmp_path: Path) -> None:
+    """The program says what became of it; half of the queries certify, in a wording that no entry has."""
+    corpus = write_corpus(tmp_path / "own.jsonl", ENTRIES)
+    inside = [LabelledQuery(f"q:{i}", forms_of(i)[3].format(KNOWN[i]), f"entry/{i}") for i in range(N_ENTRIES)]
+    outside = [LabelledQuery(f"n:{i}", forms_of(i)[4].format(name), None) for i, name in enumerate(UNKNOWN)]
+    traffic = labelled(
+        tmp_path / "traffic.jsonl", [*inside, *outside, LabelledQuery("x:1", ENTRIES[0]["query"], "gone")]
+    )
+    arguments = ("--name", "own", "--root", tmp_path, "--model", "hashing", "--max-error", "0.05", "--traffic", traffic)
+    found = semcache("build", corpus, *arguments, "--json").json
+    (certificate,) = found["certificates"]
+    assert (certificate["calibration"]["source"], certificate["max_error"]) == ("traffic", 0.05)
+    assert certificate["calibration"]["n_queries"] == found["traffic"]["n_certifying"]["default"]
+    assert 430 < certificate["calibration"]["n_queries"] < 570
+    assert found["unknown"] == [f"{traffic}:1001: gone"]
+    shown = semcache("build", corpus, *arguments).out
+    assert f"{found['traffic']['n_to_fit']} queries to fit trees on\n" in shown
+    assert f"1 label names nothing in the corpus: {traffic}:1001: gone" in shown
+
+
+def test_a_build_on_too_little_traffic_says_what_is_missing(tmp_path: Path) -> None:
+    """And is the one that there would be without it."""
+    corpus = write_corpus(tmp_path / "own.jsonl", ENTRIES[:60])
+    few = labelled(tmp_path / "few.jsonl", [LabelledQuery("q:1", f"{KNOWN[i]}!", f"entry/{i}") for i in range(20)])
+    arguments = ("build", corpus, "--name", "own", "--root", tmp_path, "--model", "hashing")
+    with_few = semcache(*arguments, "--traffic", few)
+    without = semcache(*arguments, "--json").json
+    assert with_few.out.splitlines()[0].endswith(without["id"])
+    assert "queries to fit trees on, 300 needed" in with_few.out
+    assert "queries to certify default, 149 needed: written ones certify it" in with_few.out

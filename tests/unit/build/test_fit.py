@@ -166,11 +166,12 @@ def generic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("generic")
 def test_a_corpus_that_contradicts_a_generic_level_has_none() -> None:
-    """Its own queries to be missed would all be served: the promise does not hold here."""
+    """Its own queries to be missed would all be served: the promise does not hold here; they say what is missing."""
     info = fitted_on(made_rows(120, with_guards=False), outside_share=0.6).info
     (certificate,) = info.certificates
-    assert certificate.calibration.source == "generic"
+    assert certificate.calibration.source == "written"
     assert [level.threshold for level in certificate.levels] == [None] * 5
+    assert all(level.n_missing > 0 for level in certificate.levels)
     assert certificate.max_error == 0.02
 
 
@@ -255,7 +256,7 @@ def test_too_little_traffic_can_still_contradict() -> None:
     rows = made_rows(3, with_guards=False)
     wrong = [Asked(f"how do I get along {i}", frozenset(), None) for i in range(120)]
     (certificate,) = fit_decision(rows, config=CONFIG, embed=EMBEDDER.embed, traffic=wrong).info.certificates
-    assert certificate.calibration.source == "generic"
+    assert certificate.calibration.source == "written"
     assert [level.threshold for level in certificate.levels] == [None] * 5
 
 
