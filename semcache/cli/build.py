@@ -152,7 +152,7 @@ def _print_traffic(traffic: TrafficUse, unknown: Sequence[str]) -> None:
         typer.echo(f"traffic: {traffic.n_to_fit:,} queries to fit trees on")
     for namespace, n in traffic.n_certifying.items():
         lacks = f", {traffic.n_needed:,} needed: written ones certify it" if n < traffic.n_needed else ""
-        typer.echo(f"traffic: {n:,} queries to certify {namespace}{lacks}")
+        typer.echo(f"traffic: {n:,} queries to certify {printable(namespace)}{lacks}")
     if unknown:
         n, first = len(unknown), printable(unknown[0])
         what = f"1 label names nothing in the corpus: {first}" if n == 1 else f"{n:,} labels name nothing: {first}, ..."

@@ -10,7 +10,7 @@ import typer
 
 from semcache.cli.evaluate import read_labelled
 from semcache.cli.lookup import AsJson, Root
-from semcache.cli.output import print_json, print_table
+from semcache.cli.output import print_json, print_table, printable
 from semcache.core.certificate import Certificate
 from semcache.core.certify import CertifiedLevel
 from semcache.lookup.calibrate import CalibrationReport, calibrate
@@ -54,7 +54,7 @@ def _print(report: CalibrationReport, name: str) -> None:
     print_table(("namespace", "error", "before", "now", "hits", "wrong", "what is missing"), rows, align="<<>>>>")
     for certificate in after:
         kept = "; no query leads there: as before" if certificate.namespace in report.untouched else ""
-        typer.echo(f"default     {certificate.namespace}: {_default(certificate)}{kept}")
+        typer.echo(f"default     {printable(certificate.namespace)}: {_default(certificate)}{kept}")
 
 
 def _row(certificate: Certificate, level: CertifiedLevel, old: Certificate) -> tuple[str, ...]:

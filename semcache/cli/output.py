@@ -146,7 +146,7 @@ def _print_confidence(explanation: Explanation) -> None:
         typer.echo(f"confidence  {confidence:.4f} {sign} {threshold:.4f}  {enough}")
     if threshold is not None:
         certified = f"{explanation.n_wrong} of {explanation.n_hits:,} calibration hits were wrong"
-        typer.echo(f"certified   {level} in {explanation.namespace}: {certified}")
+        typer.echo(f"certified   {level} in {printable(explanation.namespace or '')}: {certified}")
     features = explanation.features
     _print_features("neighbours", {name: features[name] for name in features if name in RETRIEVAL})
     _print_features("words", {name: features[name] for name in features if name not in RETRIEVAL})
