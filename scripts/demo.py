@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from semcache import Cache
-from semcache.core.manifest import DecisionInfo
+from semcache.core.certificate import Certificate
 
 ROOT = Path(__file__).resolve().parent.parent / "indexes"
 QUESTIONS = {
@@ -32,21 +32,22 @@ def main() -> None:
     for name, questions in QUESTIONS.items():
         with Cache.open(name, root=ROOT) as cache:
             counts, decision = cache.info.manifest.counts, cache.info.manifest.decision
-            print(f"\n{name}: {counts.entries:,} entries, {counts.rows:,} rows; {_promise(decision)}\n")
+            print(f"\n{name}: {counts.entries:,} entries, {counts.rows:,} rows")
+            print(*(f"  {_promise(certificate)}" for certificate in decision.certificates), "", sep="\n")
             for question in questions:
                 _show(cache, question)
     print("Ask your own:  .venv/bin/semcache lookup speckit 'how do i write a spec for a bug fix'")
     print("See why:       .venv/bin/semcache explain speckit 'turn off the second factor for an account'")
 
 
-def _promise(decision: DecisionInfo) -> str:
-    """Say what the bundle promises, and on whose queries that rests."""
-    level = next(level for level in decision.levels if level.max_error == decision.max_error)
+def _promise(certificate: Certificate) -> str:
+    """Say what is promised in a namespace, and on whose queries that rests."""
+    level = certificate.level_for(None)
     if level.threshold is None:
-        return "no error is certified, so only the very same text hits"
+        return f"{certificate.namespace}: no error is certified, so only the very same text hits"
     source = {"generic": "public sets", "written": "its own phrasings, left out in turn", "traffic": "real queries"}
-    on = source[decision.calibration.source]
-    return f"at most {100 * level.max_error:g} % of hits wrong, certified on queries of {on}"
+    on = source[certificate.calibration.source]
+    return f"{certificate.namespace}: at most {100 * level.max_error:g} % of hits wrong, certified on queries of {on}"
 
 
 def _show(cache: Cache, question: str) -> None:

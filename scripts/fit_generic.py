@@ -198,15 +198,15 @@ def of_set(
     rows = known_rows(texts, answers, adapt_all(raw, adapter))
     asked = queries[:_MAX_QUERIES]
     vectors = adapt_all(embed([text for text, _ in asked]), adapter)
-    plain = [Query(text, v, group if group >= 0 else None) for (text, group), v in zip(asked, vectors, strict=True)]
-    inside = [q for q in plain if q.answer is not None][: _MAX_QUERIES // 3]
-    out = [Query(q.text, q.vector, None, without_answer=q.answer) for q in inside]
+    plain = [Query(text, v, _only(group)) for (text, group), v in zip(asked, vectors, strict=True)]
+    inside = [q for q in plain if q.answers][: _MAX_QUERIES // 3]
+    out = [Query(q.text, q.vector, without_answer=next(iter(q.answers))) for q in inside]
     near = near_misses(texts, answers, adapter, embed, seed=seed)
     return [
         ("traffic", labelled(rows.judge(plain))),
         ("out", labelled(rows.judge(out))),
-        ("twins", labelled_near(rows, [(query, answer) for query, answer in near if query.answer is None])),
-        ("reworded", labelled_near(rows, [(query, answer) for query, answer in near if query.answer is not None])),
+        ("twins", labelled_near(rows, [(query, answer) for query, answer in near if not query.answers])),
+        ("reworded", labelled_near(rows, [(query, answer) for query, answer in near if query.answers])),
     ]
 
 
@@ -228,7 +228,12 @@ def near_misses(
     if not made:
         return []
     vectors = adapt_all(embed([text for text, _, _ in made]), adapter)
-    return [(Query(t, v, a if ok else None), a) for (t, a, ok), v in zip(made, vectors, strict=True)]
+    return [(Query(t, v, _only(a if ok else -1)), a) for (t, a, ok), v in zip(made, vectors, strict=True)]
+
+
+def _only(answer: int) -> frozenset[int]:
+    """Return the one answer that is right; none for -1."""
+    return frozenset({answer} - {-1})
 
 
 def of_pairs(folder: Path, embed: Callable[[Sequence[str]], FloatRows], *, seed: int) -> list[tuple[str, Labelled]]:
@@ -245,7 +250,7 @@ def of_pairs(folder: Path, embed: Callable[[Sequence[str]], FloatRows], *, seed:
             Query(
                 line["b"],
                 vector,
-                number[line["a"]] if line["label"] else None,
+                _only(number[line["a"]] if line["label"] else -1),
                 without_row=number.get(line["b"], -1),
             ),
             number[line["a"]],

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from semcache.errors import SemcacheError
     from semcache.lookup.cache import BundleInfo, Cache
     from semcache.lookup.evaluate import Evaluation, evaluate
-    from semcache.lookup.queries import LabelledQuery, read_queries
-    from semcache.types import Explanation, Hit, Kind, Miss, Neighbour, Reason, Result
+    from semcache.lookup.queries import read_queries
+    from semcache.types import Explanation, Hit, Kind, LabelledQuery, Miss, Neighbour, Reason, Result
 
 __version__ = "0.1.0"
 
@@ -30,7 +30,7 @@ _HOMES = {
     "Explanation": "semcache.types",
     "Hit": "semcache.types",
     "Kind": "semcache.types",
-    "LabelledQuery": "semcache.lookup.queries",
+    "LabelledQuery": "semcache.types",
     "Miss": "semcache.types",
     "Neighbour": "semcache.types",
     "OpenConfig": "semcache.config",

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 import orjson
 
+NO_SLICE = "unnamed"
+"""The slice of a labelled query whose line names none."""
+
 
 class Kind(StrEnum):
     """How a hit was found."""
@@ -161,6 +164,7 @@ class Assessment:
         text: what was asked.
         kind: exact or semantic; None where nothing may be served.
         entry_id, variant: the candidate; where nothing may be served, what was nearest to it, if anything.
+        namespace: of that entry: its certificate is the one that counts.
         confidence: probability that serving is right, 0 to 1; None where nothing may be served.
         score: cosine similarity to the variant; None where nothing was searched.
         features: what the confidence was made of, by name; empty for an exact hit.
@@ -171,6 +175,7 @@ class Assessment:
     kind: Kind | None
     entry_id: str | None
     variant: str | None
+    namespace: str | None
     confidence: float | None
     score: float | None
     features: dict[str, float]
@@ -190,7 +195,8 @@ class Explanation:
         rival: position of the best different answer; None where it is not among them.
         features: what the confidence was made of, by name; empty where nothing was found.
         confidence: probability that serving the candidate is right, 0 to 1; None where nothing was found.
-        max_error: the error that was accepted.
+        namespace: of the candidate: its certificate is the one that counts; None where nothing was found.
+        max_error: the error that was accepted there; None where nothing was found.
         threshold: the confidence certified for it; None where none is.
         n_hits, n_wrong: the calibration hits at that threshold, and how many of them were wrong.
         result: what lookup returns for this text.
@@ -206,12 +212,45 @@ class Explanation:
     rival: int | None
     features: dict[str, float]
     confidence: float | None
-    max_error: float
+    namespace: str | None
+    max_error: float | None
     threshold: float | None
     n_hits: int
     n_wrong: int
     result: Result
     changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledQuery:
+    """A query and what would be a right answer to it.
+
+    Attributes:
+        place: file:line it stands at.
+        text: what a user asked.
+        entry_id: the answer of this entry is right; None where a group says it, or nothing is right.
+        group: the answer of every entry of this group is right. An entry belongs to the groups that its x_group, its
+            tags and its own id name.
+        slice: what sort of query it is, for a table of its own; `NO_SLICE` where the line does not say.
+        namespace: where to look; None for everywhere.
+    """
+
+    place: str
+    text: str
+    entry_id: str | None = None
+    group: str | None = None
+    slice: str = NO_SLICE
+    namespace: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The entry or the group that it names."""
+        return self.entry_id if self.group is None else self.group
+
+    @property
+    def is_out_of_scope(self) -> bool:
+        """Whether no stored answer is right."""
+        return self.entry_id is None and self.group is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ these, a small corpus has semantic hits that stay the same: score over 0.7 and m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semcache import BuildConfig
-from semcache.build import fit, generic, pipeline
-from semcache.build.fit_queries import Rows
+from semcache.build import certifying, fit, generic, pipeline
+from semcache.build.fit_queries import Asked, Rows
+from semcache.build.judging import Embed
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
 from semcache.core.verifier import TREE
@@ -49,8 +50,8 @@ def trees() -> npt.NDArray[Any]:
 def install() -> None:
     """Have builds with the hashing encoder take these; a process of its own calls this itself."""
     setattr(fit, "generic_trees", lambda: trees() if _is_small.get() else generic.generic_trees())  # noqa: B010
-    setattr(fit, "generic_levels", lambda: LEVELS if _is_small.get() else generic.generic_levels())  # noqa: B010
-    setattr(fit, "generic_counts", lambda: COUNTS if _is_small.get() else generic.generic_counts())  # noqa: B010
+    setattr(certifying, "generic_levels", lambda: LEVELS if _is_small.get() else generic.generic_levels())  # noqa: B010
+    setattr(certifying, "generic_counts", lambda: COUNTS if _is_small.get() else generic.generic_counts())  # noqa: B010
     setattr(pipeline, "fit_decision", _fit)  # noqa: B010
 
 
@@ -64,9 +65,9 @@ def simple_decision() -> Iterator[None]:
         _is_small.reset(token)
 
 
-def _fit(rows: Rows, *, config: BuildConfig, embed: fit.Embed) -> fit.Fitted:
+def _fit(rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked]) -> fit.Fitted:
     token = _is_small.set(_is_small.get() or config.model == "hashing")
     try:
-        return _fit_decision(rows, config=config, embed=embed)
+        return _fit_decision(rows, config=config, embed=embed, traffic=traffic)
     finally:
         _is_small.reset(token)

@@ -6,10 +6,12 @@ import math
 import random
 from collections.abc import Sequence
 
-from semcache.lookup.candidates import Candidate, EntryFacts, Promise
+from semcache.core.certificate import CalibrationInfo, Certificate
+from semcache.core.certify import CertifiedLevel
+from semcache.core.labels import EntryFacts
+from semcache.lookup.candidates import Candidate
 from semcache.lookup.evaluate import Evaluation, measure
-from semcache.lookup.queries import NO_SLICE, LabelledQuery
-from semcache.types import Kind, Reason
+from semcache.types import NO_SLICE, Kind, LabelledQuery, Reason
 
 ENTRIES = {
     "a": EntryFacts(0, frozenset({"a", "login"})),
@@ -18,10 +20,11 @@ ENTRIES = {
     "c": EntryFacts(2, frozenset({"c"})),
 }
 PROMISES = (
-    Promise(0.01, None, 200, 0),
-    Promise(0.05, 0.8, 400, 4),
-    Promise(0.1, 0.5, 600, 30),
+    CertifiedLevel(0.01, None, 200, 0, 99),
+    CertifiedLevel(0.05, 0.8, 400, 4, 0),
+    CertifiedLevel(0.1, 0.5, 600, 30, 0),
 )
+CALIBRATION = CalibrationInfo("written", 1000, 400, 0.4, 0.05)
 HOSTILE = (
     '</script><script>alert(1)</script><img src="https://example.invalid/x.png" onerror=alert(2)>\u202egnp\x1b[31m'
 )
@@ -32,34 +35,38 @@ def query(entry_id: str | None, text: str = "how", *, group: str | None = None, 
     return LabelledQuery("q.jsonl:1", text, entry_id, group, kind)
 
 
-def semantic(entry_id: str, confidence: float) -> Candidate:
+def semantic(entry_id: str, confidence: float, *, namespace: str = "web") -> Candidate:
     """Make a candidate that the semantic tier found."""
-    return Candidate(entry_id, f"text of {entry_id}", Kind.SEMANTIC, confidence, 0.75, {"margin": 0.125}, None)
+    return Candidate(
+        entry_id, f"text of {entry_id}", namespace, Kind.SEMANTIC, confidence, 0.75, {"margin": 0.125}, None
+    )
 
 
 def exact(entry_id: str) -> Candidate:
     """Make a candidate of the exact tier."""
-    return Candidate(entry_id, f"text of {entry_id}", Kind.EXACT, 1.0, 1.0, {}, None)
+    return Candidate(entry_id, f"text of {entry_id}", "web", Kind.EXACT, 1.0, 1.0, {}, None)
 
 
 def nothing(reason: Reason = Reason.GUARD) -> Candidate:
     """Make what a text without a candidate gets."""
-    return Candidate(None, None, None, -math.inf, 0.5, {}, reason)
+    return Candidate(None, None, "web", None, -math.inf, 0.5, {}, reason)
 
 
 def measured(
     pairs: Sequence[tuple[LabelledQuery, Candidate]],
     *,
-    promises: Sequence[Promise] = PROMISES,
+    promises: Sequence[CertifiedLevel] = PROMISES,
+    own: float = 0.1,
+    others: Sequence[Certificate] = (),
     max_error: float | None = None,
     name: str = "demo",
 ) -> Evaluation:
-    """Measure pairs of query and candidate."""
+    """Measure pairs of query and candidate, in a bundle that promises 10 % to callers who name no error."""
     return measure(
         [q for q, _ in pairs],
         [c for _, c in pairs],
         entries=ENTRIES,
-        promises=promises,
+        certificates=[Certificate("web", own, CALIBRATION, tuple(promises)), *others],
         max_error=max_error,
         name=name,
         bundle_id="0123456789abcdef0123456789abcdef",
@@ -84,10 +91,10 @@ def lively(
             candidate = nothing(rng.choice([Reason.GUARD, Reason.UNKNOWN_WORD]))
         pairs.append((query(entry_id, f"{text} {i}", kind=kind), candidate))
     promises = (
-        Promise(0.005, None, 310, 0),
-        Promise(0.01, None, 290, 1),
-        Promise(0.02, 0.985, 640, 6),
-        Promise(0.05, 0.93, 1200, 47),
-        Promise(0.1, 0.78, 1700, 150),
+        CertifiedLevel(0.005, None, 310, 0, 288),
+        CertifiedLevel(0.01, None, 290, 1, 183),
+        CertifiedLevel(0.02, 0.985, 640, 6, 0),
+        CertifiedLevel(0.05, 0.93, 1200, 47, 0),
+        CertifiedLevel(0.1, 0.78, 1700, 150, 0),
     )
     return measured(pairs, promises=promises, name=name)

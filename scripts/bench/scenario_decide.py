@@ -71,10 +71,12 @@ def _queries(cache: Cache, *, n: int, seed: int) -> list[Query]:
 def _figures(version: Version, queries: Sequence[Query]) -> dict[str, Any]:
     """Time one pass after the other, each with questions of its own."""
     first, second, third, fourth = (queries[at :: len(_PASSES)] for at in range(len(_PASSES)))
-    level, now = version.level_for(None), time.time()
+    now = time.time()
 
     def decide(query: Query) -> object:
-        return version.reason(version.judge(*query), level.threshold)
+        judged = version.judge(*query)
+        certificate = version.certificate_for(judged)
+        return version.reason(judged, certificate.level_for(None).threshold if certificate else None)
 
     def serve(query: Query) -> object:
         return version.serve_semantic(version.judge(*query), max_error=None, now=now)

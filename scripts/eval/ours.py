@@ -149,9 +149,7 @@ class _Bundle:
             if context not in self._rows:
                 continue
             own = np.flatnonzero(places == context)
-            judged: list[Judged] = list(
-                self._rows[context].judge([Query(texts[i], adapted[i], None) for i in own.tolist()])
-            )
+            judged: list[Judged] = list(self._rows[context].judge([Query(texts[i], adapted[i]) for i in own.tolist()]))
             for i, found in zip(own, judged, strict=True):
                 x[i] = found.features
                 answers[i] = self._numbers[context][found.candidate.answer]

@@ -7,7 +7,8 @@ independent draws.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
@@ -19,7 +20,7 @@ from semcache.build.known import Ints
 from semcache.core.twins import harmless, twins
 from semcache.core.vectors import FloatRows
 
-Kind = Literal["written", "reworded", "outside", "reject", "twin", "traffic"]
+Kind = Literal["written", "reworded", "outside", "reject", "twin"]
 _MAX_ENTRIES = 6_000
 _MAX_FITTING = 6_000
 _REWORDED_SHARE = 0.15
@@ -34,16 +35,20 @@ class Rows:
         texts: of each row; may be a lazy sequence.
         entries: (n,) entry of each row; the complement of it for a guard.
         answers: (n,) answer of each row; as `entries` for a guard.
+        namespaces: (n,) number of the namespace of each row.
         vectors: (n, dim) float32 unit rows of the encoder; zero where a text has none.
         rarity, words: as in `DecisionArrays`.
+        namespace_names: in the order of their numbers.
     """
 
     texts: Sequence[str]
     entries: Ints
     answers: Ints
+    namespaces: Ints
     vectors: FloatRows
     rarity: npt.NDArray[np.float32]
     words: npt.NDArray[np.uint16]
+    namespace_names: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,47 @@ class Planned:
     answer: int
     is_new: bool = False
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether no answer is right."""
+        return self.kind in ("outside", "reject", "twin")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A labelled query of real traffic.
+
+    Attributes:
+        text: what was asked; no variant.
+        answers: the right ones; empty where the corpus has none.
+        namespace: number of the one that was looked in; None for all.
+    """
+
+    text: str
+    answers: frozenset[int]
+    namespace: int | None
+
+    @property
+    def kind(self) -> Literal["traffic"]:
+        """Tells it from a planned query."""
+        return "traffic"
+
+    @property
+    def entry(self) -> int:
+        """-1: it was made of none."""
+        return -1
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether no answer is right."""
+        return not self.answers
+
 
 def plan_queries(rows: Rows, *, outside_share: float, seed: int) -> list[Planned]:
     """Plan one query for each entry that has two variants or a reject, with a share of queries to be missed.
+
+    There are at most 6,000: of each namespace as many as of any other, until it has no more entries. So a small
+    namespace beside a large one has queries to certify it.
 
     Args:
         rows: what is indexed.
@@ -76,9 +119,8 @@ def plan_queries(rows: Rows, *, outside_share: float, seed: int) -> list[Planned
     """
     by_entry = _rows_by_entry(rows)
     guards = _rows_by_entry(rows, guards=True)
-    order = sorted(by_entry.keys() | guards.keys(), key=lambda entry: draw(seed, "order", entry))
     planned: list[Planned] = []
-    for entry in order:
+    for entry in _in_turn(rows, by_entry.keys() | guards.keys(), seed):
         if len(planned) >= _MAX_ENTRIES:
             break
         is_outside = draw(seed, "outside", entry) < outside_share
@@ -95,6 +137,18 @@ def _rows_by_entry(rows: Rows, *, guards: bool = False) -> dict[int, list[int]]:
     for row in np.flatnonzero((entries >= 0) & rows.vectors.any(axis=1)).tolist():
         found.setdefault(int(entries[row]), []).append(row)
     return found
+
+
+def _in_turn(rows: Rows, entries: Iterable[int], seed: int) -> list[int]:
+    """Return entries in an order that is drawn within each namespace, one of each namespace at a time."""
+    owners = np.where(rows.entries < 0, ~rows.entries, rows.entries)
+    namespace_of = dict(zip(owners.tolist(), rows.namespaces.tolist(), strict=True))
+    drawn = sorted((draw(seed, "order", entry), entry) for entry in entries)
+    rank_in, turns = Counter[int](), list[tuple[int, float, int]]()
+    for order, entry in drawn:
+        turns.append((rank_in[namespace_of[entry]], order, entry))
+        rank_in[namespace_of[entry]] += 1
+    return [entry for _, _, entry in sorted(turns)]
 
 
 def _inside(rows: Rows, own: list[int], entry: int, seed: int) -> Planned | None:
@@ -128,7 +182,7 @@ def plan_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Planned]:
     """Plan queries of some entries to fit trees on: every variant, more of them to be missed. Not independent draws."""
     by_entry, guards = _rows_by_entry(rows), _rows_by_entry(rows, guards=True)
     planned: list[Planned] = []
-    for entry in sorted(entries, key=lambda entry: draw(seed, "order", entry)):
+    for entry in _in_turn(rows, entries, seed):
         if len(planned) >= _MAX_FITTING:
             break
         own = by_entry.get(entry, [])
@@ -150,7 +204,7 @@ def plan_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Planned]:
     return planned
 
 
-def draw(seed: int, what: str, number: int) -> float:
+def draw(seed: int, what: str, about: int | str) -> float:
     """Return a number from 0 to 1 that only these three decide: the same in whatever order it is asked for."""
-    digest = blake2b(f"{seed}/{what}/{number}".encode(), digest_size=8).digest()
+    digest = blake2b(f"{seed}/{what}/{about}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

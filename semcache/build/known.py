@@ -38,7 +38,7 @@ Search = Callable[[FloatRows, int], tuple[FloatRows, Ints]]
 
 _NEAR = 48
 _BLOCK = 512
-_MOST_LEFT_OUT = 512
+_FAR = 512
 _RIVALS = 4
 
 
@@ -48,7 +48,7 @@ class Query:
 
     Attributes:
         text, vector: the text, and its (dim,) adapted unit vector.
-        answer: the right one; None where any answer is wrong.
+        answers: the right ones; empty where any answer is wrong.
         without_row: a row left out; -1 for none.
         without_answer, without_guard: all rows of this answer, and of these guards, are left out; None for none.
         is_thinned: leave one row of the candidate's answer out where `without_row` is none of it. A query made of a
@@ -58,7 +58,7 @@ class Query:
 
     text: str
     vector: npt.NDArray[np.float32]
-    answer: int | None
+    answers: frozenset[int] = frozenset()
     without_row: int = -1
     without_answer: int | None = None
     without_guard: int | None = None
@@ -77,12 +77,14 @@ class Judged:
 
     Attributes:
         candidate: the answer it would serve.
+        row: of the candidate that is nearest; its entry is the one to be served.
         features: (n_features,) float64.
         is_right: whether serving it would be right.
         is_guarded: whether a guard keeps it from being served, whatever the confidence.
     """
 
     candidate: Candidate
+    row: int
     features: npt.NDArray[np.float64]
     is_right: bool
     is_guarded: bool
@@ -113,7 +115,7 @@ class KnownRows:
             search: over the same vectors.
             n_neighbours: how many rows a lookup sees.
         """
-        self._texts, self.answers, self._vectors, self._words = texts, answers, vectors, words
+        self._texts, self.answers, self.vectors, self._words = texts, answers, vectors, words
         self._rarity = TokenRarity(rarity)
         self._search, self._n_neighbours = search, n_neighbours
         n = len(answers)
@@ -135,12 +137,17 @@ class KnownRows:
         """Yield what the decision sees of each query; nothing for one that finds no row at all."""
         return (judged for judged in self.judge_each(queries) if judged is not None)
 
-    def judge_each(self, queries: Sequence[Query]) -> Iterator[Judged | None]:
-        """Yield what the decision sees of each query; None for one that finds no row at all."""
-        for start in range(0, len(queries), _BLOCK):
-            block = queries[start : start + _BLOCK]
+    def judge_each(self, queries: Sequence[Query], *, search: Search | None = None) -> Iterator[Judged | None]:
+        """Yield what the decision sees of each query; None for one that finds no row at all.
+
+        Args:
+            queries: in any order.
+            search: finds their neighbours, as within one namespace; None for the search over all rows.
+        """
+        find = search or self._search
+        for block in self._blocks(queries):
             reach = self._n_neighbours + max(self._n_left_out(query) for query in block)
-            found = self._search(np.stack([query.vector for query in block]), min(reach, len(self.answers)))
+            found = find(np.stack([query.vector for query in block]), min(reach, len(self.answers)))
             near = [self._kept(query, scores, rows) for query, scores, rows in zip(block, *found, strict=True)]
             asked = [self._thinned(query, *pair) for query, pair in zip(block, near, strict=True)]
             near = [self._kept(query, *pair) for query, pair in zip(asked, near, strict=True)]
@@ -160,10 +167,24 @@ class KnownRows:
             return query
         return replace(query, without_other=int(others[crc32(query.text.encode()) % len(others)]))
 
+    def _blocks(self, queries: Sequence[Query]) -> Iterator[list[Query]]:
+        """Yield queries that are searched together; one that leaves many rows out has to reach far, by itself."""
+        block = list[Query]()
+        for query in queries:
+            is_far = self._n_left_out(query) > _FAR
+            if block and (is_far or len(block) == _BLOCK):
+                yield block
+                block = []
+            if is_far:
+                yield [query]
+            else:
+                block.append(query)
+        if block:
+            yield block
+
     def _n_left_out(self, query: Query) -> int:
         left_out = (query.without_answer, query.without_guard)
-        n_rows = sum(len(self._rows_of.get(answer, ())) for answer in left_out if answer is not None)
-        return min(n_rows, _MOST_LEFT_OUT) + 1
+        return sum(len(self._rows_of.get(answer, ())) for answer in left_out if answer is not None) + 1
 
     def _kept(self, query: Query, scores: npt.NDArray[np.float32], rows: Ints) -> tuple[npt.NDArray[np.float32], Ints]:
         keep = (rows >= 0) & (rows != query.without_row) & (rows != query.without_other)
@@ -174,27 +195,28 @@ class KnownRows:
 
     def _needed(self, near: Sequence[tuple[npt.NDArray[np.float32], Ints]]) -> Ints:
         """Return the rows whose facts the candidates of these neighbourhoods rest on."""
-        rows = [np.zeros(0, np.int64)]
+        rows, answers = [np.zeros(0, np.int64)], set[int]()
         for scores, found in near:
             if len(found):
                 candidate = self._pool(scores, found, _NO_ROW_FACTS, _NO_ANSWER_FACTS)
-                rows += [found[candidate.position, None], self._rows_of[candidate.answer][:_MOST_LEFT_OUT]]
-        return np.unique(np.concatenate(rows))
+                rows.append(found[candidate.position, None])
+                answers.add(candidate.answer)
+        return np.unique(np.concatenate([*rows, *(self._rows_of[answer] for answer in answers)]))
 
     def _pool(self, scores: npt.NDArray[np.float32], rows: Ints, row_facts: Any, answer_facts: Any) -> Candidate:
         answers = self.answers[rows].tolist()
         return pool(scores, answers, rows.tolist(), row_facts=row_facts, answer_facts=answer_facts)
 
     def _judged(self, query: Query, scores: npt.NDArray[np.float32], rows: Ints) -> Judged:
-        row_facts = _Lazy(lambda row: np.array(self._row_without(row, query), ROW_FACTS))
+        row_facts = _Lazy(lambda row: self._facts_without(np.array([row]), query)[0])
         answer_facts = _Lazy(lambda answer: np.array(self._answer_without(answer, query), ANSWER_FACTS))
         candidate = self._pool(scores, rows, row_facts, answer_facts)
-        reading = self._reading(int(rows[candidate.position]))
+        row = int(rows[candidate.position])
         words = self._words[rows[candidate.siblings]]
-        features = [*candidate.features, *lexical(analyse(query.text), reading, words, self._rarity)]
+        features = [*candidate.features, *lexical(analyse(query.text), self._reading(row), words, self._rarity)]
         is_guarded = candidate.answer < 0 or self.answers[rows[0]] < 0
-        is_right = candidate.answer == query.answer and not is_guarded
-        return Judged(candidate, np.array(features), is_right=is_right, is_guarded=is_guarded)
+        is_right = candidate.answer in query.answers and not is_guarded
+        return Judged(candidate, row, np.array(features), is_right=is_right, is_guarded=is_guarded)
 
     def _reading(self, row: int) -> Lexical:
         if row not in self._readings:
@@ -202,18 +224,22 @@ class KnownRows:
         return self._readings[row]
 
     def _answer_without(self, answer: int, query: Query) -> tuple[int, float, float]:
-        rows = [row for row in self._rows_of[answer][:_MOST_LEFT_OUT].tolist() if row not in query.without_rows]
-        return _answer_facts(np.array([self._row_without(row, query) for row in rows], ROW_FACTS))
+        rows = self._rows_of[answer]
+        return _answer_facts(self._facts_without(rows[~np.isin(rows, query.without_rows)], query))
 
-    def _row_without(self, row: int, query: Query) -> tuple[int, int]:
-        """Return hardness and closest of a row as if what the query leaves out had never been indexed."""
-        left_out = (query.without_answer, query.without_guard)
-        rivals = enumerate(self._other_row[row].tolist())
-        is_kept = (at for at, r in rivals if r < 0 or (r not in query.without_rows and self.answers[r] not in left_out))
-        at = next(is_kept, _RIVALS - 1)
-        is_nearest = self._own_row[row, 0] >= 0 and self._own_row[row, 0] in query.without_rows
-        hardness, closest = as_steps([self._other[row, at], self._own[row, 1 if is_nearest else 0]]).tolist()
-        return hardness, closest
+    def _facts_without(self, rows: Ints, query: Query) -> npt.NDArray[Any]:
+        """Return hardness and closest of rows as if what the query leaves out had never been indexed."""
+        facts = np.zeros(len(rows), ROW_FACTS)
+        rivals = self._other_row[rows]
+        left_out = [answer for answer in (query.without_answer, query.without_guard) if answer is not None]
+        is_kept = (rivals < 0) | ~(np.isin(rivals, query.without_rows) | np.isin(self.answers[rivals], left_out))
+        is_kept[:, -1] = True  # where all of them are left out, none is nearer than the last
+        hardness = np.take_along_axis(self._other[rows], is_kept.argmax(axis=1)[:, None], axis=1)[:, 0]
+        nearest = self._own_row[rows, 0]
+        is_nearest_out = (nearest >= 0) & np.isin(nearest, query.without_rows)
+        closest = np.where(is_nearest_out, self._own[rows, 1], self._own[rows, 0])
+        facts["hardness"], facts["closest"] = as_steps(hardness), as_steps(closest)
+        return facts
 
     def _learn(self, rows: Ints) -> None:
         """Find each row's best rows of its own answer and of others, those that stand in for what is left out."""
@@ -221,7 +247,7 @@ class KnownRows:
         k = min(_NEAR, len(self.answers))
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
-            scores, found = self._search(np.ascontiguousarray(self._vectors[block]), k)
+            scores, found = self._search(np.ascontiguousarray(self.vectors[block]), k)
             for row, found_scores, found_rows in zip(block.tolist(), scores, found, strict=True):
                 self._put(row, found_scores, found_rows)
         self._is_known[rows] = True

@@ -74,8 +74,8 @@ class LeftOut:
             [
                 replace(
                     query,
-                    answer=None,
-                    without_answer=query.answer,
+                    answers=frozenset(),
+                    without_answer=int(self._rows.answers[query.without_row]),
                     without_guard=~int(self._rows.entries[query.without_row]),
                 )
                 for query in queries
@@ -92,7 +92,7 @@ class LeftOut:
 
     def _query(self, row: int) -> Query:
         rows = self._rows
-        return Query(rows.texts[row].text, rows.vectors[row], int(rows.answers[row]), without_row=row)
+        return Query(rows.texts[row].text, rows.vectors[row], frozenset({int(rows.answers[row])}), without_row=row)
 
     def _ask(self, queries: Sequence[Query]) -> list[Answered]:
         judged = self._known.judge_each(queries)

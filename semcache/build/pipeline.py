@@ -15,12 +15,13 @@ import orjson
 from semcache import __version__
 from semcache.build.embed_pool import EmbedPool
 from semcache.build.encoders import ensure_encoder
-from semcache.build.fit import Fitted, fit_decision
+from semcache.build.fit import Fitted, TrafficUse, fit_decision
 from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
 from semcache.build.indexing import BuiltIndex, build_measured
 from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
+from semcache.build.traffic import Traffic
 from semcache.bundle.decision import save_decision
 from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
 from semcache.bundle.locate import locate
@@ -39,6 +40,7 @@ from semcache.errors import BundleError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary
 from semcache.store.faiss_index import frame_of, write_index
 from semcache.store.fsio import FileSystem
+from semcache.types import LabelledQuery
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (scan, export, augment, embed, index, publish), how much of it is done, and how much there is."""
@@ -59,6 +61,8 @@ class BuildReport:
         n_rejects: texts in `rejects`; those that are another entry's text became no guard.
         seconds: wall time a stage.
         generated: variants that were generated, by kind, and how many were left out and why.
+        traffic: what labelled traffic was good for; None where there was none.
+        unknown: labels of it that name no entry and no group of the corpus.
     """
 
     id: str
@@ -69,6 +73,8 @@ class BuildReport:
     n_rejects: int
     seconds: dict[str, float]
     generated: dict[str, int] = field(default_factory=dict)
+    traffic: TrafficUse | None = None
+    unknown: tuple[str, ...] = ()
 
 
 def build_bundle(
@@ -77,19 +83,22 @@ def build_bundle(
     name: str,
     root: str | Path = DEFAULT_ROOT,
     config: BuildConfig | None = None,
+    traffic: Sequence[LabelledQuery] = (),
     progress: Progress | None = None,
     fs: FileSystem | None = None,
 ) -> BuildReport:
     """Build a bundle from corpus files and make it the live version of its name.
 
-    Killed at any point, it leaves the version that was live before. The same corpora, config and seed give the
-    same version id on one machine.
+    Killed at any point, it leaves the version that was live before. The same corpora, config, traffic and seed give
+    the same version id on one machine.
 
     Args:
         corpora: corpus files; their order counts.
         name: letters, digits, ".", "_" and "-".
         root: folder of bundles; created where it is missing.
         config: how; None for the defaults.
+        traffic: labelled queries, a sample of those to come: some of them fit the verifier, others certify it.
+            Where they are too few, written queries do, as without any.
         progress: is told how far it is.
         fs: durable steps; tests pass one that fails.
 
@@ -102,7 +111,14 @@ def build_bundle(
         ConfigError: a name or a setting is outside its range.
     """
     paths = [Path(path) for path in corpora]
-    build = _Build(paths, Path(root), config or BuildConfig(), progress or (lambda *_: None), fs or FileSystem())
+    build = _Build(
+        paths,
+        Path(root),
+        config or BuildConfig(),
+        Traffic(traffic),
+        progress or (lambda *_: None),
+        fs or FileSystem(),
+    )
     return build.run(name)
 
 
@@ -113,6 +129,7 @@ class _Build:
     paths: list[Path]
     root: Path
     config: BuildConfig
+    traffic: Traffic
     progress: Progress
     fs: FileSystem
     seconds: dict[str, float] = field(default_factory=dict)
@@ -135,7 +152,7 @@ class _Build:
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("fit"):
                 numbering = self._number(staging, embedder)
-                fitted = self._fit(staging, vectors, embedder)
+                fitted = self._fit(staging, scan, vectors, embedder)
                 del vectors
             with self._stage("index"):
                 index = self._index(staging, self._renumber(staging, fitted, numbering))
@@ -149,7 +166,16 @@ class _Build:
         folder = self.root / name / VERSIONS_DIR / identity
         generated = {} if self.generated is None else dict(sorted(self.generated.counts.items()))
         return BuildReport(
-            identity, folder, is_new, manifest, scan.n_duplicates, scan.n_rejects, self.seconds, generated
+            identity,
+            folder,
+            is_new,
+            manifest,
+            scan.n_duplicates,
+            scan.n_rejects,
+            self.seconds,
+            generated,
+            fitted.traffic if self.traffic else None,
+            self.traffic.unknown(),
         )
 
     def _claim(self, generated: Generated, scan: CorpusScan, embedder: Embedder) -> None:
@@ -221,18 +247,30 @@ class _Build:
                 valid_until=entry.valid_until,
                 metadata_json=orjson.dumps(entry.metadata, option=orjson.OPT_SORT_KEYS),
             )
+            self.traffic.take_entry(entry.id, answer, entry.metadata)
             more = () if self.generated is None else self.generated.of(entry, number)
             for kind, text, key in indexed_texts(entry, number, scan, more):
                 writer.add_variant(number, kind, text, key)
                 self.words.add(text)
+                self.traffic.take_variant(key, entry.namespace)
                 yield text
 
-    def _fit(self, staging: Staging, vectors: FloatRows, embedder: Embedder) -> Fitted:
+    def _fit(self, staging: Staging, scan: CorpusScan, vectors: FloatRows, embedder: Embedder) -> Fitted:
         self.progress("fit", 0, 0)
         rarity, words = self.words.finish()
+        asked = self.traffic.asked(scan.namespaces)
         with StagedRows(staging.folder) as staged:
-            rows = Rows(staged.texts, staged.entries, staged.answers, vectors, rarity, words)
-            return fit_decision(rows, config=self.config, embed=embedder.embed)
+            rows = Rows(
+                texts=staged.texts,
+                entries=staged.entries,
+                answers=staged.answers,
+                namespaces=staged.namespaces,
+                vectors=vectors,
+                rarity=rarity,
+                words=words,
+                namespace_names=scan.namespaces,
+            )
+            return fit_decision(rows, config=self.config, embed=embedder.embed, traffic=asked)
 
     def _number(self, staging: Staging, embedder: Embedder) -> Numbering:
         """Number what is staged like the live version, where that can be followed."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semcache.build.embed_pool import EmbedPool
-from semcache.build.fit import search_over
+from semcache.build.judging import search_over
 from semcache.build.known import Ints
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_placed
 from semcache.core.vectors import FloatRows

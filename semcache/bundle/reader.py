@@ -214,8 +214,12 @@ class VersionReader:
 
     def namespace_of(self, entry: int) -> str:
         """Return the namespace of an entry."""
+        return self.manifest.namespaces[self.namespace_number_of(entry)]
+
+    def namespace_number_of(self, entry: int) -> int:
+        """Return the number of the namespace of an entry."""
         number: int = self._entry_namespaces.item(entry)
-        return self.manifest.namespaces[number]
+        return number
 
     def valid_until(self, entry: int) -> int:
         """Return the Unix second after which an entry misses."""

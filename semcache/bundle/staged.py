@@ -22,6 +22,7 @@ class StagedRows:
     Attributes:
         entries: (n,) int64 entry of each row; the complement of it for a guard.
         answers: (n,) int64 answer of each row; as `entries` for a guard.
+        namespaces: (n,) int64 number of the namespace of each row.
         texts: of each row, read when asked for.
     """
 
@@ -32,10 +33,13 @@ class StagedRows:
             StorageError: the system refuses.
         """
         self._rows: npt.NDArray[np.int32] = np.load(folder / layout.ROWS_FILE, allow_pickle=False)
-        self._entry_answers = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)["answer"]
+        facts = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)
+        self._entry_answers: npt.NDArray[np.int32] = facts["answer"]
         self.entries: npt.NDArray[np.int64] = self._rows.astype(np.int64)
-        answers, owners = self._entry_answers.astype(np.int64), np.where(self._rows < 0, ~self._rows, self._rows)
-        self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers[owners])
+        owners = np.where(self.entries < 0, ~self.entries, self.entries)
+        answers = self._entry_answers.astype(np.int64)[owners]
+        self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers)
+        self.namespaces: npt.NDArray[np.int64] = facts["namespace"].astype(np.int64)[owners]
         self._tables = TableReader(folder / layout.VALUES_FILE, layout.TABLES)
         self.texts: Sequence[str] = _Texts(self._tables, len(self.entries))
 

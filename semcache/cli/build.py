@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from semcache.build.fit import TrafficUse
 from semcache.build.pipeline import BuildReport, build_bundle
-from semcache.cli.output import print_json
+from semcache.cli.evaluate import read_labelled
+from semcache.cli.output import print_certificates, print_json, printable
 from semcache.cli.progress import progress_bar
 from semcache.settings import resolve_build, resolve_root
 
@@ -42,6 +46,9 @@ def build(
     index: Annotated[Index | None, typer.Option(help="Kind of index. [default: auto]")] = None,
     max_error: Annotated[
         float | None, typer.Option(help="Error promised to callers who name none: .005 .01 .02 .05 .1 [default: 0.02]")
+    ] = None,
+    traffic: Annotated[
+        list[Path] | None, typer.Option(help="Labelled queries (JSONL), a sample of those to come; several times.")
     ] = None,
     outside_share: Annotated[
         float | None, typer.Option(help="Share of certifying queries without a right answer. [default: 0.4]")
@@ -77,13 +84,16 @@ def build(
             "compress": compress or None,
         }
     )
+    labelled = read_labelled(traffic or [])
     with progress_bar() as progress:
-        report = build_bundle(corpora, name=name, root=resolve_root(root), config=config, progress=progress)
+        report = build_bundle(
+            corpora, name=name, root=resolve_root(root), config=config, traffic=labelled, progress=progress
+        )
     _print_report(report, as_json=as_json)
 
 
 def _print_report(report: BuildReport, *, as_json: bool) -> None:
-    counts, index = report.manifest.counts, report.manifest.index
+    counts, index, certificates = report.manifest.counts, report.manifest.index, report.manifest.decision.certificates
     if as_json:
         print_json(
             {
@@ -96,6 +106,9 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
                 "seconds": report.seconds,
                 "counts": {name: getattr(counts, name) for name in type(counts).__dataclass_fields__},
                 "index": {name: getattr(index, name) for name in type(index).__dataclass_fields__},
+                "certificates": [asdict(certificate) for certificate in certificates],
+                "traffic": None if report.traffic is None else asdict(report.traffic),
+                "unknown": report.unknown,
             }
         )
         return
@@ -110,3 +123,22 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
             f"       {counts.unindexed:,} texts are too long or hold a word unknown to the encoder: exact hits only"
         )
     typer.echo("       " + ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items()))
+    typer.echo()
+    print_certificates(certificates)
+    if report.traffic is not None:
+        _print_traffic(report.traffic, report.unknown)
+
+
+def _print_traffic(traffic: TrafficUse, unknown: Sequence[str]) -> None:
+    """Say what became of labelled traffic, and what it lacks."""
+    if traffic.n_to_fit < traffic.n_to_fit_needed:
+        typer.echo(f"traffic: {traffic.n_to_fit:,} queries to fit trees on, {traffic.n_to_fit_needed:,} needed")
+    else:
+        typer.echo(f"traffic: {traffic.n_to_fit:,} queries to fit trees on")
+    for namespace, n in traffic.n_certifying.items():
+        lacks = f", {traffic.n_needed:,} needed: written ones certify it" if n < traffic.n_needed else ""
+        typer.echo(f"traffic: {n:,} queries to certify {printable(namespace)}{lacks}")
+    if unknown:
+        n, first = len(unknown), printable(unknown[0])
+        what = f"1 label names nothing in the corpus: {first}" if n == 1 else f"{n:,} labels name nothing: {first}, ..."
+        typer.secho(f"traffic: {what}", fg="yellow")

@@ -10,7 +10,8 @@ import typer
 
 from semcache.cli.evaluate import read_labelled
 from semcache.cli.lookup import AsJson, Root
-from semcache.cli.output import print_json, print_table
+from semcache.cli.output import print_json, print_table, printable
+from semcache.core.certificate import Certificate
 from semcache.core.certify import CertifiedLevel
 from semcache.lookup.calibrate import CalibrationReport, calibrate
 from semcache.settings import resolve_root
@@ -21,7 +22,8 @@ def calibrate_bundle(
     traffic: Annotated[list[Path], typer.Option(help="Labelled queries (JSONL); may be given several times.")],
     root: Root = None,
     max_error: Annotated[
-        float | None, typer.Option(help="Error promised to callers who name none. [default: the bundle's own]")
+        float | None,
+        typer.Option(help="Error promised to callers who name none. [default: as the build was asked for]"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -29,34 +31,51 @@ def calibrate_bundle(
     labelled = read_labelled(traffic)
     report = calibrate(name, labelled, root=resolve_root(root), max_error=max_error)
     if as_json:
-        print_json({"id": report.id, "path": str(report.path), "n_exact": report.n_exact, **asdict(report.after)})
+        own = {"id": report.id, "path": str(report.path), "n_exact": report.n_exact}
+        print_json({**own, "untouched": sorted(report.untouched), **asdict(report.after)})
     else:
         _print(report, name)
 
 
 def _print(report: CalibrationReport, name: str) -> None:
-    found = report.after.calibration
+    after = report.after.certificates
+    found = [certificate.calibration for certificate in after if certificate.namespace not in report.untouched]
     typer.secho(f"calibrated  {name}  {report.id}", fg="green", bold=True)
+    n, n_outside = sum(one.n_queries for one in found), sum(one.n_outside for one in found)
     typer.echo(
-        f"            on {found.n_queries:,} queries, {found.n_outside:,} of them without a right answer; "
+        f"            on {n:,} queries, {n_outside:,} of them without a right answer; "
         f"{report.n_exact:,} exact hits set aside"
     )
-    before = {level.max_error: level for level in report.before.levels}
-    rows = [_row(level, before.get(level.max_error)) for level in report.after.levels]
-    print_table(("error", "before", "now", "hits", "wrong", "what is missing"), rows, align="<>>>>")
-    typer.echo(f"default     an error of at most {100 * report.after.max_error:g} %")
+    rows = [
+        _row(new, level, old)
+        for old, new in zip(report.before.certificates, after, strict=True)
+        for level in new.levels
+    ]
+    print_table(("namespace", "error", "before", "now", "hits", "wrong", "what is missing"), rows, align="<<>>>>")
+    for certificate in after:
+        kept = "; no query leads there: as before" if certificate.namespace in report.untouched else ""
+        typer.echo(f"default     {printable(certificate.namespace)}: {_default(certificate)}{kept}")
 
 
-def _row(level: CertifiedLevel, before: CertifiedLevel | None) -> tuple[str, ...]:
+def _row(certificate: Certificate, level: CertifiedLevel, old: Certificate) -> tuple[str, ...]:
+    before = {level.max_error: level for level in old.levels}
     missing = "" if level.threshold is not None else f"at least {level.n_missing:,} more hits, none of them wrong"
     return (
+        certificate.namespace,
         f"{100 * level.max_error:g} %",
-        _threshold(before),
+        _threshold(before.get(level.max_error)),
         _threshold(level),
         f"{level.n_hits:,}",
         f"{level.n_wrong:,}",
         missing,
     )
+
+
+def _default(certificate: Certificate) -> str:
+    level = certificate.level_for(None)
+    if level.threshold is None:
+        return "no error is certified: exact hits only"
+    return f"an error of at most {100 * level.max_error:g} %"
 
 
 def _threshold(level: CertifiedLevel | None) -> str:

@@ -91,13 +91,13 @@ def curve_top(points: Sequence[CurvePoint], marks: Sequence[Mark]) -> float:
 def _marks(axes: _Axes, marks: Sequence[Mark]) -> list[str]:
     """Draw each level: a dotted line at what was promised, a dot at what happened; labels that do not collide."""
     parts, last_y = [], float(HEIGHT)
-    for mark in sorted(marks, key=lambda mark: mark.max_error):
-        y = axes.y(mark.max_error)
+    for max_error in sorted({mark.max_error for mark in marks}):
+        y = axes.y(max_error)
         label_y = min(y - 4, last_y - _LABEL_GAP)
         last_y = label_y
-        parts.append(f'<path class="level" d="M{axes.path([(0, mark.max_error), (1, mark.max_error)])}"/>')
+        parts.append(f'<path class="level" d="M{axes.path([(0, max_error), (1, max_error)])}"/>')
         place = f'x="{axes.x(1) - 4}" y="{label_y}"'
-        parts.append(f'<text class="label" {place} text-anchor="end">{level_name(mark.max_error)}</text>')
+        parts.append(f'<text class="label" {place} text-anchor="end">{level_name(max_error)}</text>')
     for mark in marks:
         told = f"{level_name(mark.max_error)} certified: coverage {percent(mark.coverage)}, error {percent(mark.error)}"
         x, y = axes.x(mark.coverage), axes.y(min(mark.error, axes.y_max))

@@ -16,8 +16,9 @@ from semcache.cli.report_png import png_report
 from semcache.errors import StorageError
 from semcache.lookup.cache import Cache
 from semcache.lookup.evaluate import evaluate
-from semcache.lookup.queries import LabelledQuery, read_queries
+from semcache.lookup.queries import read_queries
 from semcache.settings import resolve_root
+from semcache.types import LabelledQuery
 
 
 def evaluate_bundle(
@@ -26,7 +27,7 @@ def evaluate_bundle(
     root: Root = None,
     max_error: Annotated[
         float | None,
-        typer.Option(help="Show slices and false hits at this certified error. [default: the largest one]"),
+        typer.Option(help="Show slices and false hits at this certified error. [default: each namespace's own]"),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a report as one HTML file.")] = None,
     png: Annotated[Path | None, typer.Option(help="Write the charts as an image (the plots extra).")] = None,
@@ -54,7 +55,7 @@ def read_labelled(paths: list[Path]) -> tuple[LabelledQuery, ...]:
     for problem in found.problems:
         typer.echo(problem, err=True)
     n = found.n_problems
-    typer.secho(f"{n:,} problem{'' if n == 1 else 's'}; nothing was evaluated", fg="red", bold=True, err=True)
+    typer.secho(f"{n:,} problem{'' if n == 1 else 's'}; nothing was done", fg="red", bold=True, err=True)
     raise typer.Exit(EXIT_ERROR)
 
 

@@ -18,6 +18,8 @@ _MAX_POINTS = 150
 _SHOWN_FALSE_HITS = 10
 _SHOWN_UNKNOWN = 5
 _SHOWN_SLICES = 30
+_SHOWN_LEVELS = 50
+_SHOWN_NAMESPACES = 4
 _TEXT_CHARS = 48
 
 
@@ -51,11 +53,11 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "name": evaluation.name,
         "bundle_id": evaluation.bundle_id,
-        "n_queries": evaluation.n_queries,
         "n_out_of_scope": evaluation.n_out_of_scope,
         "unknown": list(evaluation.unknown),
         "levels": [_level_document(level) for level in evaluation.levels],
-        "shown_max_error": None if shown is None else shown.promise.max_error,
+        "shown_max_error": {row.namespace: row.promise.max_error for row in shown if row.promise.threshold is not None},
+        **_served_document(evaluation.served),
         "curve": [
             {"coverage": p.coverage, "error": p.error, "error_low": p.low, "error_high": p.high}
             for p in curve_points(evaluation)
@@ -89,6 +91,7 @@ def _served_document(served: Served) -> dict[str, Any]:
 def _level_document(level: LevelResult) -> dict[str, Any]:
     promise = level.promise
     return {
+        "namespace": level.namespace,
         "max_error": promise.max_error,
         "threshold": promise.threshold,
         "calibration_hits": promise.n_hits,
@@ -113,7 +116,7 @@ def _false_hit_document(hit: FalseHit) -> dict[str, Any]:
         "place": query.place,
         "text": query.text,
         "slice": query.slice,
-        "expected": query.entry_id if query.group is None else query.group,
+        "expected": query.label,
         "entry_id": candidate.entry_id,
         "variant": candidate.variant,
         "kind": candidate.kind,
@@ -125,38 +128,49 @@ def _false_hit_document(hit: FalseHit) -> dict[str, Any]:
 
 def summary(evaluation: Evaluation) -> str:
     """Return what came out, in one sentence or two."""
-    shown, n = evaluation.shown, f"{evaluation.n_queries:,} queries"
-    if shown is None:
-        exact = evaluation.kinds[0].served
-        return f"Nothing is certified: only the very same text is served, {exact.n_hits:,} of {n}."
-    served, level = shown.served, level_name(shown.promise.max_error)
+    certified = [row for row in evaluation.shown if row.promise.threshold is not None]
+    served, n = evaluation.served, f"{evaluation.n_queries:,} queries"
+    if not certified:
+        return f"Nothing is certified: only the very same text is served, {served.n_hits:,} of {n}."
+    promised = _promised(certified, n_namespaces=len(evaluation.shown))
     if served.error is None:
-        return f"Certified for {level} error, the bundle served none of the {n}."
+        return f"Certified for {promised}, the bundle served none of the {n}."
     verdict = (
         "more than was promised"
-        if shown.is_broken
+        if any(row.is_broken for row in certified)
         else "as promised"
-        if _is_kept(shown)
+        if all(_is_kept(row) for row in certified)
         else "over the promise, by no more than chance allows"
     )
+    low, high = interval(served.n_wrong, served.n_hits)
     return (
-        f"Certified for at most {level} error, the bundle served {percent(served.coverage)} of {n}; "
+        f"Certified for {promised}, the bundle served {percent(served.coverage)} of {n}; "
         f"{percent(served.error)} of what it served was wrong "
-        f"(95 % interval {percent(shown.error_low)} to {percent(shown.error_high)}): {verdict}."
+        f"(95 % interval {percent(low)} to {percent(high)}): {verdict}."
     )
+
+
+def _promised(certified: Sequence[LevelResult], *, n_namespaces: int) -> str:
+    """Say which errors are certified, and where if not everywhere the same."""
+    errors = sorted({row.promise.max_error for row in certified})
+    if len(certified) == n_namespaces and len(errors) == 1:
+        return f"at most {level_name(errors[0])} error"
+    if len(certified) <= _SHOWN_NAMESPACES:
+        return "at most " + ", ".join(
+            f"{level_name(row.promise.max_error)} error in {printable(row.namespace)}" for row in certified
+        )
+    return f"at most {level_name(errors[-1])} error in {len(certified):,} of {n_namespaces:,} namespaces"
 
 
 def _is_kept(level: LevelResult) -> bool:
-    return level.served.error is not None and level.served.error <= level.promise.max_error
+    return level.served.error is None or level.served.error <= level.promise.max_error
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print an evaluation for a person."""
     typer.secho(summary(evaluation), bold=True)
     typer.echo()
-    if evaluation.levels:
-        print_table(_LEVEL_HEAD, [_level_cells(level) for level in evaluation.levels], align="<>>>>>")
-        typer.echo()
+    _print_levels(evaluation)
     print_table(_SLICE_HEAD, [_slice_cells(row) for row in evaluation.kinds], align="<>>>>")
     if len(evaluation.slices) > 1:
         typer.echo()
@@ -176,18 +190,29 @@ _LEVEL_HEAD = ("level", "threshold", "coverage", "useful", "error", "95 % interv
 _SLICE_HEAD = ("queries", "number", "coverage", "useful", "error", "95 % interval")
 
 
-def _level_cells(level: LevelResult) -> tuple[str, ...]:
+def _print_levels(evaluation: Evaluation) -> None:
+    rows = [(level.namespace, *_level_cells(level, is_shown=level in evaluation.shown)) for level in evaluation.levels]
+    if not rows:
+        return
+    if len(evaluation.shown) > 1:
+        print_table(("namespace", *_LEVEL_HEAD), rows[:_SHOWN_LEVELS], align="<<>>>>>")
+        if (n_more := len(rows) - _SHOWN_LEVELS) > 0:
+            typer.echo(f"... and {n_more:,} more (--json lists all)")
+    else:
+        print_table(_LEVEL_HEAD, [cells for _, *cells in rows], align="<>>>>>")
+    typer.echo()
+
+
+def _level_cells(level: LevelResult, *, is_shown: bool) -> tuple[str, ...]:
     promise, served = level.promise, level.served
-    note = "more than promised" if level.is_broken else ""
-    if promise.threshold is None:
-        return (
-            level_name(promise.max_error),
-            "-",
-            *_served_cells(served),
-            interval_text(level),
-            "not certified: exact hits",
-        )
-    return level_name(promise.max_error), f"{promise.threshold:.4f}", *_served_cells(served), interval_text(level), note
+    threshold = "-" if promise.threshold is None else f"{promise.threshold:.4f}"
+    notes = [
+        "not certified: exact hits" if promise.threshold is None else "",
+        "more than promised" if level.is_broken else "",
+        "shown below" if is_shown else "",
+    ]
+    shares = _served_cells(served)
+    return level_name(promise.max_error), threshold, *shares, interval_text(level), ", ".join(filter(None, notes))
 
 
 def _slice_cells(row: SliceResult) -> tuple[str, ...]:

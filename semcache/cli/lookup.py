@@ -103,6 +103,7 @@ def explain(
                 "rival": explanation.rival,
                 "features": explanation.features,
                 "confidence": explanation.confidence,
+                "namespace": explanation.namespace,
                 "max_error": explanation.max_error,
                 "threshold": explanation.threshold,
                 "n_hits": explanation.n_hits,

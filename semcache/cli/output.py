@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import typer
 
-from semcache.core.certify import CertifiedLevel
+from semcache.core.certificate import Certificate
 from semcache.core.features import RETRIEVAL
 from semcache.core.manifest import DecisionInfo
 from semcache.lookup.cache import BundleInfo
@@ -18,6 +18,7 @@ from semcache.types import Explanation, Hit, Neighbour, Result, VariantKind
 
 _FEATURES_A_LINE = 3
 _MIN_TEXT_CHARS = 24
+_SHOWN_NAMESPACES = 30
 
 
 def print_json(document: object) -> None:
@@ -134,7 +135,7 @@ def _rank(position: int, explanation: Explanation) -> str:
 
 def _print_confidence(explanation: Explanation) -> None:
     """Print the confidence, what certifies it, and the features it was made of."""
-    level, threshold = f"an error of at most {100 * explanation.max_error:g} %", explanation.threshold
+    level, threshold = f"an error of at most {100 * (explanation.max_error or 0.0):g} %", explanation.threshold
     confidence = explanation.confidence or 0.0
     if _is_of_a_guard(explanation):
         typer.echo(f"confidence  {confidence:.4f} in a guard, which has no answer to serve")
@@ -145,7 +146,7 @@ def _print_confidence(explanation: Explanation) -> None:
         typer.echo(f"confidence  {confidence:.4f} {sign} {threshold:.4f}  {enough}")
     if threshold is not None:
         certified = f"{explanation.n_wrong} of {explanation.n_hits:,} calibration hits were wrong"
-        typer.echo(f"certified   {level}: {certified}")
+        typer.echo(f"certified   {level} in {printable(explanation.namespace or '')}: {certified}")
     features = explanation.features
     _print_features("neighbours", {name: features[name] for name in features if name in RETRIEVAL})
     _print_features("words", {name: features[name] for name in features if name not in RETRIEVAL})
@@ -181,31 +182,48 @@ def print_info(info: BundleInfo) -> None:
         ("encoder", f"{manifest.encoder.name}, {manifest.encoder.dim} dim, {manifest.encoder.max_tokens} tokens"),
         ("index", f"{index.kind}, effort {index.effort}, {recall}"),
         ("decision", _decision_line(decision)),
-        ("certified", ", ".join(_level_text(level) for level in decision.levels)),
-        ("calibrated", _calibration_line(decision)),
         ("licences", ", ".join(manifest.licences) or "not stated"),
         ("corpora", ", ".join(f"{c.file} ({c.entries:,})" for c in manifest.corpora)),
         ("built by", manifest.producer),
     ]
     for name, value in lines:
         typer.echo(f"{name:<11} {value}")
+    typer.echo()
+    print_certificates(decision.certificates)
 
 
 def _decision_line(decision: DecisionInfo) -> str:
     adapter = "adapter, " if decision.has_adapter else ""
     fitted = "generic verifier" if decision.fitted == "generic" else f"verifier fitted on {decision.n_fitted:,} queries"
-    return f"{adapter}{fitted}, error of at most {100 * decision.max_error:g} % unless a caller asks for less"
+    return f"{adapter}{fitted}"
 
 
-def _level_text(level: CertifiedLevel) -> str:
-    if level.threshold is None:
-        return f"{100 * level.max_error:g} % no"
-    return f"{100 * level.max_error:g} % at {level.threshold:.4f}"
+def print_certificates(certificates: Sequence[Certificate]) -> None:
+    """Print what each namespace is certified for: the confidence that each error takes, and what that rests on."""
+    errors = sorted({level.max_error for certificate in certificates for level in certificate.levels})
+    head = ("certified", "default", *(f"{100 * error:g} %" for error in errors), "rests on")
+    rows = [_certificate_cells(certificate, errors) for certificate in certificates[:_SHOWN_NAMESPACES]]
+    print_table(head, rows, align="<" + ">" * (1 + len(errors)))
+    if (n_more := len(certificates) - _SHOWN_NAMESPACES) > 0:
+        typer.echo(f"... and {n_more:,} more namespaces (info --json lists all)")
 
 
-def _calibration_line(decision: DecisionInfo) -> str:
-    found = decision.calibration
-    return f"on {found.n_queries:,} {found.source} queries, {found.n_outside:,} of them without a right answer"
+def _certificate_cells(certificate: Certificate, errors: Sequence[float]) -> tuple[str, ...]:
+    thresholds = {level.max_error: level.threshold for level in certificate.levels}
+    shown = [thresholds.get(error) for error in errors]
+    found = certificate.calibration
+    return (
+        certificate.namespace,
+        default_text(certificate),
+        *("-" if threshold is None else f"{threshold:.4f}" for threshold in shown),
+        f"{found.n_queries:,} {found.source} queries, {found.n_outside:,} of them without a right answer",
+    )
+
+
+def default_text(certificate: Certificate) -> str:
+    """Return the error that callers get who name none; "none" where only exact hits are served."""
+    level = certificate.level_for(None)
+    return "none" if level.threshold is None else f"{100 * level.max_error:g} %"
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str) -> None:

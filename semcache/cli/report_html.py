@@ -11,6 +11,7 @@ from html import escape
 from semcache.cli.charts import calibration_chart, curve_chart, level_name, percent, share_bar
 from semcache.cli.evaluation import curve_points, figures, interval_text, marks, summary
 from semcache.cli.output import printable
+from semcache.core.certify import interval
 from semcache.core.metrics import Served
 from semcache.lookup.evaluate import Evaluation, FalseHit, LevelResult, SliceResult
 
@@ -80,14 +81,17 @@ def _text(text: object) -> str:
 
 
 def _tiles(evaluation: Evaluation) -> Iterable[str]:
-    shown = evaluation.shown
     answerable = sum(row.n_answerable for row in evaluation.slices)
-    if shown is not None:
-        served, level = shown.served, level_name(shown.promise.max_error)
-        yield _tile("coverage", percent(served.coverage), f"{served.n_hits:,} hits at {level} certified error")
+    certified = [row for row in evaluation.shown if row.promise.threshold is not None]
+    if certified:
+        served = evaluation.served
+        yield _tile("coverage", percent(served.coverage), f"{served.n_hits:,} hits, {_served_at(evaluation)}")
         yield _tile("useful coverage", percent(served.useful_coverage), "right hits / all queries")
         error = "-" if served.error is None else percent(served.error)
-        yield _tile("error", error, f"of hits; 95 % interval {interval_text(shown)}", _verdict(shown))
+        low, high = interval(served.n_wrong, served.n_hits)
+        bounds = f"{percent(low)} to {percent(high)}" if served.n_hits else "-"
+        mood = max((_verdict(row) for row in certified), key=_MOODS.index)
+        yield _tile("error", error, f"of hits; 95 % interval {bounds}", mood)
     yield _tile("queries", f"{evaluation.n_queries:,}", f"{answerable:,} have a right answer in the bundle")
     yield _tile("false hits", f"{len(evaluation.false_hits):,}", "served, and wrong")
     names = {"ROC-AUC": "right above wrong", "calibration error": "mean gap, 15 bins"}
@@ -99,6 +103,19 @@ def _tiles(evaluation: Evaluation) -> Iterable[str]:
 def _tile(name: str, value: str, note: str, mood: str = "") -> str:
     head = f'<div class="card tile"><span class="soft">{escape(name)}</span>'
     return f'{head}<b class="{mood}">{escape(value)}</b><span class="soft">{escape(note)}</span></div>'
+
+
+def _served_at(evaluation: Evaluation) -> str:
+    """Say what the figures are about."""
+    errors = {row.promise.max_error for row in evaluation.shown if row.promise.threshold is not None}
+    if not errors:
+        return "exact hits only"
+    if len(errors) > 1:
+        return "each namespace at its own certified error"
+    return f"served at {level_name(*errors)} certified error"
+
+
+_MOODS = ("", "good", "warn", "bad")
 
 
 def _verdict(level: LevelResult) -> str:
@@ -124,17 +141,13 @@ def _card(title: str, note: str, content: str, more: str = "") -> str:
 
 def _tables(evaluation: Evaluation) -> Iterable[str]:
     if evaluation.levels:
-        note = (
-            "Best possible: what a threshold chosen on these very queries would serve. The tinted row is shown below."
-        )
-        rows = (_level_row(level, is_shown=level is evaluation.shown) for level in evaluation.levels)
+        note = "Best possible: what a threshold chosen on these very queries would serve. Tinted rows are shown below."
+        rows = (_level_row(level, is_shown=level in evaluation.shown) for level in evaluation.levels)
         yield _card("Certified levels", note, _table(_LEVEL_HEAD, rows))
-    shown = evaluation.shown
-    level = "exact hits only" if shown is None else f"served at {level_name(shown.promise.max_error)} certified error"
     last = evaluation.kinds[-1]
     rows = (_slice_row(row, is_last=row is last) for row in (*evaluation.kinds, *evaluation.slices[:_MAX_SLICES]))
     left = f" The {_MAX_SLICES} largest of {len(evaluation.slices):,}." if len(evaluation.slices) > _MAX_SLICES else ""
-    note = f"By how the answer was found, then by kind of query; {level}.{left}"
+    note = f"By how the answer was found, then by kind of query; {_served_at(evaluation)}.{left}"
     yield _card("Slices", note, _table(_SLICE_HEAD, rows))
     if evaluation.misses:
         rows = (f"<tr><td>{_text(name)}</td>{_number(f'{n:,}')}</tr>" for name, n in evaluation.misses.items())
@@ -145,7 +158,18 @@ def _tables(evaluation: Evaluation) -> Iterable[str]:
         yield _card("Labels that name nothing", "No entry, no group of the bundle.", _table(("label",), rows))
 
 
-_LEVEL_HEAD = ("level", "#threshold", "#hits", "", "#coverage", "#useful", "#error", "#95 % interval", "#best possible")
+_LEVEL_HEAD = (
+    "namespace",
+    "level",
+    "#threshold",
+    "#hits",
+    "",
+    "#coverage",
+    "#useful",
+    "#error",
+    "#95 % interval",
+    "#best possible",
+)
 _SLICE_HEAD = ("queries", "#number", "#answerable", "", "#coverage", "#useful", "#error", "#95 % interval")
 
 
@@ -171,7 +195,8 @@ def _served_cells(served: Served, bounds: str, mood: str = "") -> str:
 def _level_row(level: LevelResult, *, is_shown: bool) -> str:
     promise, best = level.promise, level.best
     threshold = "not certified" if promise.threshold is None else f"{promise.threshold:.4f}"
-    cells = f"<td>{level_name(promise.max_error)}</td>{_number(threshold)}{_number(f'{level.served.n_hits:,}')}"
+    cells = f'<td class="text">{_text(level.namespace)}</td><td>{level_name(promise.max_error)}</td>'
+    cells += f"{_number(threshold)}{_number(f'{level.served.n_hits:,}')}"
     cells += _served_cells(level.served, interval_text(level), _verdict(level))
     cells += _number("-" if best is None else percent(best.coverage))
     return f'<tr class="{"shown" if is_shown else ""}">{cells}</tr>'
@@ -194,8 +219,7 @@ def _false_hits(hits: Sequence[FalseHit]) -> str:
 
 def _false_hit_row(hit: FalseHit) -> str:
     query, candidate = hit.query, hit.candidate
-    expected = query.entry_id if query.group is None else query.group
-    right = '<span class="soft">nothing</span>' if expected is None else _text(expected)
+    right = '<span class="soft">nothing</span>' if query.label is None else _text(query.label)
     features = "".join(f"<dt>{_text(name)}</dt><dd>{value:.4g}</dd>" for name, value in candidate.features.items())
     score = "" if candidate.score is None else f"<dt>score</dt><dd>{candidate.score:.4f}</dd>"
     more = f"<dt>place</dt><dd>{_text(query.place)}</dd><dt>kind</dt><dd>{_text(query.slice)}</dd>{score}{features}"

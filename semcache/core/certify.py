@@ -4,7 +4,8 @@ Exact binomial bounds, and the walk over thresholds that keeps them valid. Pure:
 out. It never looks at a text, and it draws nothing.
 
 Source: Angelopoulos, Bates, Candes, Jordan, Lei: Learn then Test (2021), fixed sequence testing; Wiens, Dmitrienko:
-The fallback procedure (2005); Clopper, Pearson: The use of confidence or fiducial limits (1934).
+The fallback procedure (2005); Clopper, Pearson: The use of confidence or fiducial limits (1934); Barlow, Proschan:
+Statistical theory of reliability (1975), order statistics of a rising failure rate.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ def certify(
 
     Served is what has confidence >= threshold. For each level by itself: with probability 1 - alpha or more over
     the draw of the calibration queries, the true error at the threshold is at most the level (or there is no
-    threshold). No shape of the error over the confidence is assumed.
+    threshold). No shape of the error over the confidence is assumed. Thresholds never rise with the level.
 
     A threshold is rejected as too dangerous unless P(Bin(hits, level) <= wrong hits) is at most the alpha at hand.
     The walk goes from strict to less strict and stops at the first failure. One wrong hit near the top would end
@@ -196,6 +197,16 @@ def certify(
     grid, the number of queries and the level only. A start chosen by how many calibration hits a threshold has
     would look at no label either, but it favours draws whose hits are of one sort; then the hits are no longer
     draws of one binomial, and the bound would hold only if the error never falls with the confidence.
+
+    A threshold that a stricter level's walk passed counts for a laxer level too, so a laxer level gets the lowest of
+    its own and of those. That is one more way to be wrong, and not for free: what is too dangerous at L must not be
+    passed by the walk of a stricter l either. How likely that is: P(X <= c) at the rate p is the chance that the
+    (c + 1)-th smallest of n uniform numbers is over p. On the scale x = -ln(1 - p) these are exponential, and the
+    k-th smallest of them has a failure rate that only rises on average, so S(r x) <= S(x) ** r for r >= 1. A test that
+    lets through a share a of those at l lets through at most a ** r of those at L, r = ln(1 - L) / ln(1 - l); summed
+    over the blocks, at most (the alpha of the walk at l) ** r. The walk at L does with that much less: 5 % less
+    where l is half of L, nothing to speak of where it is less. A stricter walk that has too few queries to pass
+    anything at all costs nothing; that follows from the number of queries alone.
 
     Args:
         confidences: (n,) independent draws from the queries to come, none NaN; -inf is never served. Of several
@@ -214,17 +225,33 @@ def certify(
     if not len(thresholds) or np.any(thresholds[1:] > thresholds[:-1]):
         raise ConfigError("grid: allowed 1 or more thresholds, strictest (highest) first")
     n_hits, n_wrong = hits_and_wrong(confidences, is_right, thresholds)
-    found = []
-    for level in levels:
+    starts = {
+        level: _starts(level, len(thresholds), len(confidences), share)
+        for level, share in _shares(levels, len(confidences), alpha).items()
+    }
+    found, last = dict[float, CertifiedLevel](), -1
+    for level, own in starts.items():  # strictest first: what one of them passed, the laxer ones pass
+        last = max(last, _last_passed(level, n_hits, n_wrong, own))
+        found[level] = (
+            CertifiedLevel(level, float(thresholds[last]), int(n_hits[last]), int(n_wrong[last]), 0)
+            if last >= 0
+            else _not_certified(level, n_hits, n_wrong, own)
+        )
+    return tuple(found[level] for level in levels)
+
+
+def _shares(levels: Sequence[float], n_queries: int, alpha: float) -> dict[float, float]:
+    """Return what of alpha the walk of each level may spend, strictest level first; from no query at all."""
+    shares: dict[float, float] = {}
+    for level in sorted(levels):
         _check_share("max_error", level)
-        starts = _starts(level, len(thresholds), len(confidences), alpha)
-        passed = _last_passed(level, n_hits, n_wrong, starts)
-        if passed is None:
-            found.append(_not_certified(level, n_hits, n_wrong, starts))
-        else:
-            threshold = float(thresholds[passed])
-            found.append(CertifiedLevel(level, threshold, int(n_hits[passed]), int(n_wrong[passed]), 0))
-    return tuple(found)
+        spent = sum(
+            share ** (math.log1p(-level) / math.log1p(-stricter))
+            for stricter, share in shares.items()
+            if hits_needed(stricter, share) <= n_queries and stricter < level
+        )
+        shares[level] = alpha - spent
+    return shares
 
 
 def hits_and_wrong(
@@ -245,9 +272,9 @@ def _at_or_over(values: Floats, thresholds: Floats) -> Counts:
     return len(values) - np.searchsorted(np.sort(values), thresholds, side="left").astype(np.int64)
 
 
-def _last_passed(level: float, n_hits: Counts, n_wrong: Counts, starts: dict[int, float]) -> int | None:
-    """Walk the grid; return the place of the last threshold that passes."""
-    at_hand, passed = 0.0, None
+def _last_passed(level: float, n_hits: Counts, n_wrong: Counts, starts: dict[int, float]) -> int:
+    """Walk the grid; return the place of the last threshold that passes, -1 for none."""
+    at_hand, passed = 0.0, -1
     for i in range(min(starts), len(n_hits)):
         at_hand += starts.get(i, 0.0)
         if at_hand and binomial_tail(int(n_wrong[i]), int(n_hits[i]), level) <= at_hand:
@@ -307,9 +334,3 @@ def _check_counts(n_wrong: int, n: int) -> None:
 def _check_share(name: str, value: float) -> None:
     if not 0 < value < 1:
         raise ConfigError(f"{name}: found {value}, allowed over 0 and under 1")
-
-
-def default_error(levels: Sequence[CertifiedLevel], wanted: float) -> float:
-    """Return the level wanted where it is certified; else the next larger one that is; else the one wanted."""
-    certified = [level.max_error for level in levels if level.threshold is not None and level.max_error >= wanted]
-    return min(certified, default=wanted)

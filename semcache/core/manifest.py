@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import Literal
 
+from semcache.core.certificate import CalibrationInfo, Certificate
 from semcache.core.certify import CertifiedLevel
 from semcache.core.fields import FieldError, Fields
 
@@ -122,26 +123,6 @@ class IndexInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationInfo:
-    """The queries that the certificate rests on.
-
-    Attributes:
-        source: written (paraphrases of the corpus, each left out in turn), traffic (real labelled queries), or
-            generic (labelled queries of public sets, because the corpus has too few; its own did not contradict).
-        n_queries: how many, of which `n_outside` have no right answer in the bundle.
-        n_outside: out-of-scope queries and near misses.
-        outside_share: the share of those that was asked for, 0 to 1.
-        alpha: the chance that is left for a level to be wrong.
-    """
-
-    source: Literal["written", "traffic", "generic"]
-    n_queries: int
-    n_outside: int
-    outside_share: float
-    alpha: float
-
-
-@dataclass(frozen=True, slots=True)
 class DecisionInfo:
     """How a bundle decides.
 
@@ -152,9 +133,8 @@ class DecisionInfo:
         n_fitted: how many queries those trees were fitted on; 0 for generic.
         has_adapter: whether adapter.npy holds a matrix.
         n_neighbours: rows that a decision looks at.
-        max_error: the error that is promised to callers who name none; one of `levels`.
-        calibration: what `levels` were certified on.
-        levels: errors with the confidence that certifies each.
+        wanted_error: what the build or the calibration was asked to promise to callers who name none.
+        certificates: what is promised, one a namespace, in the order of their numbers.
     """
 
     features: tuple[str, ...]
@@ -163,9 +143,8 @@ class DecisionInfo:
     n_fitted: int
     has_adapter: bool
     n_neighbours: int
-    max_error: float
-    calibration: CalibrationInfo
-    levels: tuple[CertifiedLevel, ...]
+    wanted_error: float
+    certificates: tuple[Certificate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,18 +201,19 @@ def parse_manifest(raw: bytes) -> Manifest:
     if version > FORMAT_VERSION:
         msg = f"format_version: found {version}, this program reads up to {FORMAT_VERSION}; upgrade semcache"
         raise NewerFormatError(msg)
+    namespaces = take.texts("namespaces")
     manifest = Manifest(
         name=take.text("name"),
         producer=take.text("producer"),
         seed=take.count("seed"),
         counts=_counts(take.fields("counts")),
-        namespaces=take.texts("namespaces"),
+        namespaces=namespaces,
         licences=take.texts("licences"),
         corpora=tuple(_corpus(f) for f in take.list_of_fields("corpora")),
         compression=take.one_of("compression", "none", "zstd"),
         encoder=_encoder(take.fields("encoder")),
         index=_index(take.fields("index")),
-        decision=_decision(take.fields("decision")),
+        decision=_decision(take.fields("decision"), namespaces),
         files=_files(take.fields("files")),
     )
     take.nothing_left()
@@ -279,7 +259,7 @@ def _index(take: Fields) -> IndexInfo:
     return index
 
 
-def _decision(take: Fields) -> DecisionInfo:
+def _decision(take: Fields, namespaces: tuple[str, ...]) -> DecisionInfo:
     decision = DecisionInfo(
         features=take.texts("features"),
         n_trees=take.count("n_trees"),
@@ -287,15 +267,34 @@ def _decision(take: Fields) -> DecisionInfo:
         n_fitted=take.count("n_fitted"),
         has_adapter=take.flag("has_adapter"),
         n_neighbours=take.count("n_neighbours"),
+        wanted_error=take.share("wanted_error"),
+        certificates=tuple(_certificate(fields) for fields in take.list_of_fields("certificates")),
+    )
+    take.nothing_left()
+    certified = tuple(certificate.namespace for certificate in decision.certificates)
+    if certified != namespaces:
+        msg = f"decision: certificates: found those of {_listed(certified)}, allowed one of each namespace, in order"
+        raise FieldError(msg)
+    return decision
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names[:8])) or "nothing"
+
+
+def _certificate(take: Fields) -> Certificate:
+    certificate = Certificate(
+        namespace=take.text("namespace"),
         max_error=take.share("max_error"),
         calibration=_calibration(take.fields("calibration")),
         levels=tuple(_level(level) for level in take.list_of_fields("levels")),
     )
     take.nothing_left()
-    if decision.max_error not in {level.max_error for level in decision.levels}:
-        msg = f"decision: max_error: found {decision.max_error}, allowed one of the levels"
+    if certificate.max_error not in {level.max_error for level in certificate.levels}:
+        place, found = f"certificate of {certificate.namespace!r}", certificate.max_error
+        msg = f"{place}: max_error: found {found}, allowed one of its levels"
         raise FieldError(msg)
-    return decision
+    return certificate
 
 
 def _calibration(take: Fields) -> CalibrationInfo:

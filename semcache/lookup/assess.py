@@ -21,15 +21,15 @@ def assess(version: Version, texts: Sequence[str], *, namespace: str | None, now
 
 def _exact(text: str, result: Result) -> Assessment:
     if isinstance(result, Hit):
-        return Assessment(text, Kind.EXACT, result.entry_id, result.variant, 1.0, 1.0, {}, None)
-    return Assessment(text, None, None, None, None, result.score, {}, result.reason)
+        return Assessment(text, Kind.EXACT, result.entry_id, result.variant, result.namespace, 1.0, 1.0, {}, None)
+    return Assessment(text, None, None, None, None, None, result.score, {}, result.reason)
 
 
 def _semantic(version: Version, text: str, judged: Retrieved | None, *, now: float) -> Assessment:
     if judged is None:
-        return Assessment(text, None, None, None, None, None, {}, version.not_embedded(text).reason)
+        return Assessment(text, None, None, None, None, None, None, {}, version.not_embedded(text).reason)
     if judged.candidate is None or judged.features is None:
-        return Assessment(text, None, None, None, None, None, {}, Reason.BELOW_THRESHOLD)
+        return Assessment(text, None, None, None, None, None, None, {}, Reason.BELOW_THRESHOLD)
     features = dict(zip(version.reader.manifest.decision.features, judged.features.tolist(), strict=True))
     at = judged.candidate.position
     near = version.reader.neighbour(judged.rows[at], judged.scores[at])
@@ -37,5 +37,7 @@ def _semantic(version: Version, text: str, judged: Retrieved | None, *, now: flo
     if reason is None and now > version.reader.valid_until(version.reader.rows.item(judged.rows[at])):
         reason = Reason.EXPIRED
     if reason is not None:  # that, or a guard
-        return Assessment(text, None, near.entry_id, near.variant, None, near.score, features, reason)
-    return Assessment(text, Kind.SEMANTIC, near.entry_id, near.variant, judged.confidence, near.score, features, None)
+        kind, confidence = None, None
+    else:
+        kind, confidence = Kind.SEMANTIC, judged.confidence
+    return Assessment(text, kind, near.entry_id, near.variant, near.namespace, confidence, near.score, features, reason)

@@ -14,15 +14,15 @@ import numpy as np
 from semcache.bundle.locate import locate
 from semcache.bundle.writer import Staging, open_staging
 from semcache.config import DEFAULT_ROOT, LEVELS
-from semcache.core.certify import ALPHA, certify, default_error, fixed_grid
-from semcache.core.manifest import CalibrationInfo, DecisionInfo
+from semcache.core.certificate import CalibrationQueries, Certificate, certify_namespace, default_error
+from semcache.core.labels import right_answers
+from semcache.core.manifest import DecisionInfo
 from semcache.errors import ConfigError, StorageError
 from semcache.lookup.cache import Cache
 from semcache.lookup.candidates import candidates_of, entries_of
 from semcache.lookup.evaluate import is_right_of
-from semcache.lookup.queries import LabelledQuery
 from semcache.store.fsio import FileSystem
-from semcache.types import Kind
+from semcache.types import Kind, LabelledQuery
 
 _GRID_SHARE = 0.2
 
@@ -34,12 +34,14 @@ class CalibrationReport:
     Attributes:
         id, path: the version that is live now.
         n_exact: queries that are exact hits; they certify nothing.
+        untouched: namespaces that no query of the traffic leads to: they keep their levels.
         before, after: the decision of the version that was live, and of the one that is.
     """
 
     id: str
     path: Path
     n_exact: int
+    untouched: frozenset[str]
     before: DecisionInfo
     after: DecisionInfo
 
@@ -56,12 +58,14 @@ def calibrate(
 
     Each query counts as one draw of the traffic to come: a sample of it, not a selection, with whatever share of
     out-of-scope queries it has. A fifth of them, chosen by their text, only says where thresholds are worth trying.
+    A namespace that no query leads to keeps its levels.
 
     Args:
         name: the bundle.
         traffic: labelled queries that the bundle was not built on.
         root: folder of bundles.
-        max_error: the error promised to callers who name none, one of `LEVELS`; None keeps the bundle's.
+        max_error: the error to promise to callers who name none, one of `LEVELS`; None takes the one that the build
+            was asked for. Where a namespace cannot have it certified, the next larger one that it can.
         fs: durable steps; tests pass one that fails.
 
     Raises:
@@ -76,29 +80,55 @@ def calibrate(
     with open_staging(fs or FileSystem(), Path(root), name) as staging:
         with Cache.open(staging.bundle_dir, root=root) as cache:
             info = cache.info
-            decision, n_exact = _certified(cache, traffic, max_error)
+            queries, n_exact = _asked(cache, traffic)
+        decision = _certified(info.manifest.decision, queries, max_error)
         manifest = replace(info.manifest, decision=decision)
         _take_files(info.path, staging, list(manifest.files))
         identity, _ = staging.publish(manifest)
     path = locate(staging.bundle_dir, root=Path(root)).version_dir(identity)
-    return CalibrationReport(identity, path, n_exact, info.manifest.decision, decision)
+    names = info.manifest.namespaces
+    untouched = frozenset(name for number, name in enumerate(names) if not len(queries.certifying.of(number)))
+    return CalibrationReport(identity, path, n_exact, untouched, info.manifest.decision, decision)
 
 
-def _certified(cache: Cache, traffic: Sequence[LabelledQuery], max_error: float | None) -> tuple[DecisionInfo, int]:
-    candidates, before = candidates_of(cache, traffic), cache.info.manifest.decision
-    rights = is_right_of(traffic, candidates, entries_of(cache))
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Judged traffic in two parts."""
+
+    grid: CalibrationQueries
+    certifying: CalibrationQueries
+
+
+def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> tuple[_Asked, int]:
+    """Return what the bundle would serve to each query that is no exact hit, and how many are one."""
+    candidates, entries = candidates_of(cache, traffic), entries_of(cache)
+    numbers: dict[str | None, int] = {name: i for i, name in enumerate(cache.info.manifest.namespaces)}
+    queries = CalibrationQueries(
+        np.array([numbers.get(candidate.namespace, -1) for candidate in candidates], np.int64),
+        np.array([candidate.confidence for candidate in candidates], np.float64),
+        is_right_of(traffic, candidates, entries),
+        np.array([not answers for answers in right_answers(traffic, entries)], np.bool_),
+    )
     semantic = np.array([candidate.kind is not Kind.EXACT for candidate in candidates])
     for_grid = np.array([_is_for_grid(query.text) for query in traffic])
-    confidences = np.array([candidate.confidence for candidate in candidates])
-    grid = confidences[semantic & for_grid & np.isfinite(confidences)]
-    certifying = semantic & ~for_grid
-    levels = certify(confidences[certifying], rights[certifying], grid=fixed_grid(grid) if len(grid) else np.ones(1))
-    n_outside = sum(query.is_out_of_scope for query, counts in zip(traffic, certifying.tolist(), strict=True) if counts)
-    n = int(certifying.sum())
-    calibration = CalibrationInfo("traffic", n, n_outside, round(n_outside / n, 6) if n else 0.0, ALPHA)
-    wanted = before.max_error if max_error is None else max_error
-    decision = replace(before, max_error=default_error(levels, wanted), calibration=calibration, levels=levels)
-    return decision, int((~semantic).sum())
+    asked = _Asked(queries.where(semantic & for_grid), queries.where(semantic & ~for_grid))
+    return asked, int((~semantic).sum())
+
+
+def _certified(before: DecisionInfo, asked: _Asked, max_error: float | None) -> DecisionInfo:
+    wanted = before.wanted_error if max_error is None else max_error
+    certificates = tuple(
+        _anew(old, asked.certifying.of(number), asked.grid.of(number), wanted)
+        for number, old in enumerate(before.certificates)
+    )
+    return replace(before, wanted_error=wanted, certificates=certificates)
+
+
+def _anew(old: Certificate, queries: CalibrationQueries, grid: CalibrationQueries, wanted: float) -> Certificate:
+    """Return a namespace's new certificate; with the old levels where no query of the traffic leads there."""
+    if not len(queries):
+        return replace(old, max_error=default_error(old.levels, wanted))
+    return certify_namespace(old.namespace, queries, grid=grid, source="traffic", wanted=wanted)
 
 
 def _is_for_grid(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What an evaluation asks an open bundle for: the best candidate of each text, what entries hold, what is certified.
+"""What an evaluation asks an open bundle for: the best candidate of each text, and what entries hold.
 
 The one file of the evaluation that knows how a cache answers.
 """
@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import orjson
 
+from semcache.core.labels import EntryFacts, entry_facts
 from semcache.lookup.cache import Cache
-from semcache.lookup.queries import LabelledQuery
-from semcache.types import Assessment, Kind, Reason
+from semcache.types import Assessment, Kind, LabelledQuery, Reason
 
 _BATCH_TEXTS = 256
 
@@ -26,6 +25,7 @@ class Candidate:
 
     Attributes:
         entry_id, variant: the entry, and the indexed text that matched; None where nothing may be served.
+        namespace: of the entry, of a guard too; None where nothing was found.
         kind: how it was found; None where nothing may be served.
         confidence: 0 to 1; -inf where nothing may be served, whatever the threshold.
         score: cosine similarity; None where nothing was searched.
@@ -35,40 +35,12 @@ class Candidate:
 
     entry_id: str | None
     variant: str | None
+    namespace: str | None
     kind: Kind | None
     confidence: float
     score: float | None
     features: Mapping[str, float]
     reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryFacts:
-    """What tells whether an entry's answer is right.
-
-    Attributes:
-        answer: number of its answer; entries of one answer have the same.
-        groups: its id, its x_group and its tags.
-    """
-
-    answer: int
-    groups: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """A level of the bundle's certificate.
-
-    Attributes:
-        max_error: the level.
-        threshold: least confidence served at it; None where it is not certified.
-        n_hits, n_wrong: the calibration queries it rests on.
-    """
-
-    max_error: float
-    threshold: float | None
-    n_hits: int
-    n_wrong: int
 
 
 def candidates_of(cache: Cache, queries: Sequence[LabelledQuery]) -> list[Candidate]:
@@ -100,19 +72,13 @@ def _candidate(assessment: Assessment) -> Candidate:
     return Candidate(
         entry_id=assessment.entry_id if served else None,
         variant=assessment.variant if served else None,
+        namespace=assessment.namespace,
         kind=assessment.kind if served else None,
         confidence=assessment.confidence if served and assessment.confidence is not None else -math.inf,
         score=assessment.score,
         features=assessment.features,
         reason=None if served else assessment.reason,
     )
-
-
-def promises_of(cache: Cache) -> tuple[Promise, ...]:
-    """Return the levels of the certificate, strictest first; empty where the bundle has none."""
-    levels = cache.info.manifest.decision.levels
-    promises = (Promise(level.max_error, level.threshold, level.n_hits, level.n_wrong) for level in levels)
-    return tuple(sorted(promises, key=lambda promise: promise.max_error))
 
 
 def entries_of(cache: Cache) -> dict[str, EntryFacts]:
@@ -126,13 +92,5 @@ def entries_of(cache: Cache) -> dict[str, EntryFacts]:
     facts = {}
     for entry, row in zip(*np.unique(owners, return_index=True), strict=True):
         entry_id, metadata_json, *_ = reader.fetch(int(row), int(entry))
-        groups = frozenset((entry_id, *_names(orjson.loads(metadata_json))))
-        facts[entry_id] = EntryFacts(reader.answer_of(int(entry)), groups)
+        facts[entry_id] = entry_facts(entry_id, reader.answer_of(int(entry)), orjson.loads(metadata_json))
     return facts
-
-
-def _names(metadata: dict[str, Any]) -> Iterator[str]:
-    """Yield the groups that an entry's metadata names: x_group (a text or several) and tags."""
-    named = metadata.get("x_group", [])
-    yield from (str(name) for name in (named if isinstance(named, list) else [named]))
-    yield from metadata.get("tags", [])

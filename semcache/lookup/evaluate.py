@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from semcache.core.certify import interval
+from semcache.core.certificate import Certificate
+from semcache.core.certify import CertifiedLevel, interval
+from semcache.core.labels import EntryFacts, right_answers
 from semcache.core.metrics import (
     Bin,
     Curve,
@@ -24,32 +26,31 @@ from semcache.core.metrics import (
     curve_of,
     reliability,
     roc_auc,
-    served_at,
 )
 from semcache.errors import ConfigError
 from semcache.lookup.cache import Cache
-from semcache.lookup.candidates import Candidate, EntryFacts, Promise, candidates_of, entries_of, promises_of
-from semcache.lookup.queries import LabelledQuery
-from semcache.types import Kind
+from semcache.lookup.candidates import Candidate, candidates_of, entries_of
+from semcache.types import Kind, LabelledQuery
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-_ONLY_EXACT = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class LevelResult:
-    """What one certified level did to the queries.
+    """What one certified level of a namespace did to the queries.
 
     Attributes:
+        namespace: where the hits lie.
         promise: the level and what it rests on.
-        served: hits and wrong hits, exact ones included; where the level is not certified, exact ones only.
+        served: hits there and wrong hits, of all queries, exact ones included; where the level is not certified, exact
+            ones only.
         error_low, error_high: 95 % Clopper-Pearson interval of the error; 0 and 1 without a hit.
         best: what the best threshold for these very queries would serve at this error; None where none is good enough.
     """
 
-    promise: Promise
+    namespace: str
+    promise: CertifiedLevel
     served: Served
     error_low: float
     error_high: float
@@ -101,8 +102,9 @@ class Evaluation:
         n_queries: how many were asked.
         n_out_of_scope: queries labelled as having no right answer.
         unknown: labels of queries that name no entry and no group of the bundle: nothing is right for them either.
-        levels: each level of the certificate, strictest first; empty where the bundle has none.
-        shown: the level that kinds, slices and false hits are about; None where nothing is certified (exact hits only).
+        levels: each level of each namespace's certificate, strictest first.
+        shown: one of them a namespace: kinds, slices and false hits are about what these serve together.
+        served: that, of all queries.
         curve: hits and wrong hits over all thresholds.
         aurc, roc_auc, calibration_error, brier: of the confidences; None where they cannot be told.
         bins: confidence against the share that is right.
@@ -117,7 +119,8 @@ class Evaluation:
     n_out_of_scope: int
     unknown: tuple[str, ...]
     levels: tuple[LevelResult, ...]
-    shown: LevelResult | None
+    shown: tuple[LevelResult, ...]
+    served: Served
     curve: Curve
     aurc: float | None
     roc_auc: float | None
@@ -138,8 +141,8 @@ def evaluate(cache: Cache, queries: Sequence[LabelledQuery], *, max_error: float
     Args:
         cache: the bundle.
         queries: 1 or more; their order does not matter.
-        max_error: kinds, slices and false hits are about the least strict certified level of at most this error, over
-            0 and up to 1; None takes the least strict one there is.
+        max_error: kinds, slices and false hits are about the largest certified level of at most this error, over 0 and
+            up to 1, even where a lookup would not serve it; None takes what callers get who name none.
 
     Raises:
         ConfigError: there are no queries, or max_error is outside its range.
@@ -154,7 +157,7 @@ def evaluate(cache: Cache, queries: Sequence[LabelledQuery], *, max_error: float
         queries,
         candidates_of(cache, queries),
         entries=entries_of(cache),
-        promises=promises_of(cache),
+        certificates=info.manifest.decision.certificates,
         max_error=max_error,
         name=info.manifest.name,
         bundle_id=info.id,
@@ -166,21 +169,29 @@ def measure(
     candidates: Sequence[Candidate],
     *,
     entries: Mapping[str, EntryFacts],
-    promises: Sequence[Promise],
+    certificates: Sequence[Certificate],
     max_error: float | None = None,
     name: str = "",
     bundle_id: str = "",
 ) -> Evaluation:
     """Count what `evaluate` reports, from one candidate a query."""
-    right_answers = _right_answers(queries, entries)
+    right = right_answers(queries, entries)
     is_right = is_right_of(queries, candidates, entries)
     confidences = np.array([candidate.confidence for candidate in candidates])
     is_exact = np.array([candidate.kind is Kind.EXACT for candidate in candidates])
     curve = curve_of(confidences, is_right)
-    levels = tuple(_level(promise, confidences, is_right, is_exact, curve) for promise in promises)
-    shown = _shown(levels, max_error)
-    is_hit = _hits(confidences, is_exact, None if shown is None else shown.promise.threshold)
-    table = _Table(queries, right_answers, is_hit, is_right)
+    namespaces = np.array([candidate.namespace for candidate in candidates], np.object_)
+    levels, shown, is_hit = list[LevelResult](), list[LevelResult](), np.zeros(len(queries), np.bool_)
+    for certificate in certificates:
+        is_here = namespaces == certificate.namespace
+        here = curve_of(np.where(is_here, confidences, -np.inf), is_right)
+        place = _Place(certificate.namespace, is_here, confidences, is_right, is_exact, here)
+        results = [place.result(level) for level in sorted(certificate.levels, key=lambda level: level.max_error)]
+        level = certificate.level_for(None) if max_error is None else certificate.level_at(max_error)
+        levels += results
+        shown += [result for result in results if result.promise == level] or [place.result(level)]
+        is_hit |= place.hits(level)
+    table = _Table(queries, right, is_hit, is_right)
     kinds = table.by([candidate.kind for candidate in candidates])
     slices = table.by([query.slice for query in queries])
     bins = reliability(confidences, is_right)
@@ -189,9 +200,10 @@ def measure(
         bundle_id=bundle_id,
         n_queries=len(queries),
         n_out_of_scope=sum(query.is_out_of_scope for query in queries),
-        unknown=_unknown(queries, right_answers),
-        levels=levels,
-        shown=shown,
+        unknown=_unknown(queries, right),
+        levels=tuple(levels),
+        shown=tuple(shown),
+        served=Served(len(queries), int(is_hit.sum()), int((is_hit & ~is_right).sum())),
         curve=curve,
         aurc=aurc(curve),
         roc_auc=roc_auc(confidences, is_right),
@@ -209,11 +221,10 @@ def is_right_of(
     queries: Sequence[LabelledQuery], candidates: Sequence[Candidate], entries: Mapping[str, EntryFacts]
 ) -> Bools:
     """Return (n,) whether the candidate of each query has an answer that is right for it."""
-    right_answers = _right_answers(queries, entries)
     return np.array(
         [
             candidate.entry_id is not None and entries[candidate.entry_id].answer in right
-            for candidate, right in zip(candidates, right_answers, strict=True)
+            for candidate, right in zip(candidates, right_answers(queries, entries), strict=True)
         ],
         np.bool_,
     )
@@ -244,54 +255,40 @@ class _Table:
         return {name: self.row(name, found) for name, found in places.items()}
 
 
-def _right_answers(queries: Sequence[LabelledQuery], entries: Mapping[str, EntryFacts]) -> list[frozenset[int]]:
-    """Return the answers that are right for each query; empty where none is."""
-    of_group: dict[str, set[int]] = {}
-    for facts in entries.values():
-        for group in facts.groups:
-            of_group.setdefault(group, set()).add(facts.answer)
-    right: list[frozenset[int]] = []
-    for query in queries:
-        if query.group is not None:
-            right.append(frozenset(of_group.get(query.group, ())))
-        else:
-            facts_or_none = entries.get(query.entry_id or "")
-            right.append(frozenset() if facts_or_none is None else frozenset((facts_or_none.answer,)))
-    return right
-
-
-def _unknown(queries: Sequence[LabelledQuery], right_answers: Sequence[frozenset[int]]) -> tuple[str, ...]:
+def _unknown(queries: Sequence[LabelledQuery], right: Sequence[frozenset[int]]) -> tuple[str, ...]:
     labels = (
-        f"{query.place}: {query.entry_id if query.group is None else query.group}"
-        for query, right in zip(queries, right_answers, strict=True)
-        if not right and not query.is_out_of_scope
+        f"{query.place}: {query.label}"
+        for query, answers in zip(queries, right, strict=True)
+        if not answers and not query.is_out_of_scope
     )
     return tuple(labels)
 
 
-def _hits(confidences: Floats, is_exact: Bools, threshold: float | None) -> Bools:
-    """Return which queries are served: exact ones always, others where the threshold is reached."""
-    if threshold is None:
-        return is_exact
-    hits: Bools = is_exact | ((confidences >= threshold) & (confidences > -np.inf))
-    return hits
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The queries whose candidate lies in one namespace, among all of them."""
 
+    namespace: str
+    is_here: Bools
+    confidences: Floats
+    is_right: Bools
+    is_exact: Bools
+    curve: Curve
 
-def _level(promise: Promise, confidences: Floats, is_right: Bools, is_exact: Bools, curve: Curve) -> LevelResult:
-    is_hit = _hits(confidences, is_exact, promise.threshold)
-    served = served_at(np.where(is_hit, 1.0, -np.inf), is_right, _ONLY_EXACT)
-    low, high = interval(served.n_wrong, served.n_hits)
-    return LevelResult(promise, served, low, high, best_coverage(curve, promise.max_error))
+    def hits(self, level: CertifiedLevel) -> Bools:
+        """Return which queries are served here: exact ones always, others where the threshold is reached."""
+        is_sure: Bools = self.is_exact
+        if level.threshold is not None:
+            is_sure = self.is_exact | ((self.confidences >= level.threshold) & (self.confidences > -np.inf))
+        hits: Bools = self.is_here & is_sure
+        return hits
 
-
-def _shown(levels: Sequence[LevelResult], max_error: float | None) -> LevelResult | None:
-    """Return the least strict certified level that the caller accepts."""
-    certified = [
-        level
-        for level in levels
-        if level.promise.threshold is not None and (max_error is None or level.promise.max_error <= max_error)
-    ]
-    return certified[-1] if certified else None
+    def result(self, level: CertifiedLevel) -> LevelResult:
+        """Count what a level serves here."""
+        is_hit = self.hits(level)
+        served = Served(len(is_hit), int(is_hit.sum()), int((is_hit & ~self.is_right).sum()))
+        low, high = interval(served.n_wrong, served.n_hits)
+        return LevelResult(self.namespace, level, served, low, high, best_coverage(self.curve, level.max_error))
 
 
 def _misses(candidates: Sequence[Candidate], is_hit: Bools) -> dict[str, int]:

@@ -21,7 +21,8 @@ def explain(
     if not (isinstance(exact, Miss) and exact.reason in _TOKENLESS):
         n_tokens = version.embedder().count_tokens(text)
         judged = version.judge_all([text], namespace=namespace)[0]
-    level = version.level_for(max_error)
+    certificate = version.certificate_for(judged) if judged else None
+    level = certificate.level_for(max_error) if certificate else None
     if exact is not None:
         result = exact
     elif judged is None:
@@ -40,10 +41,11 @@ def explain(
         rival=_within(candidate.rival if candidate else None, len(nearest)),
         features=_features(version, judged),
         confidence=judged.confidence if judged and candidate else None,
-        max_error=level.max_error,
-        threshold=level.threshold,
-        n_hits=level.n_hits,
-        n_wrong=level.n_wrong,
+        namespace=certificate.namespace if certificate else None,
+        max_error=level.max_error if level else None,
+        threshold=level.threshold if level else None,
+        n_hits=level.n_hits if level else 0,
+        n_wrong=level.n_wrong if level else 0,
         result=result,
         changes=() if isinstance(result, Hit) else tuple(_changes(version, result, judged, level)),
     )
@@ -59,8 +61,8 @@ def _features(version: Version, judged: Retrieved | None) -> dict[str, float]:
     return dict(zip(version.reader.manifest.decision.features, judged.features.tolist(), strict=True))
 
 
-def _changes(version: Version, miss: Miss, judged: Retrieved | None, level: CertifiedLevel) -> list[str]:
-    if judged is not None and miss.reason is Reason.BELOW_THRESHOLD:
+def _changes(version: Version, miss: Miss, judged: Retrieved | None, level: CertifiedLevel | None) -> list[str]:
+    if judged is not None and level is not None and miss.reason is Reason.BELOW_THRESHOLD:
         return _surer(judged, level)
     if judged is not None and miss.reason is Reason.GUARD and miss.nearest is not None:
         return [f"nothing: a guard of {miss.nearest.entry_id} is nearest; if it is wrong, remove it from `rejects`"]

@@ -14,40 +14,13 @@ import orjson
 
 from semcache.core.text import normalise
 from semcache.errors import StorageError
+from semcache.types import NO_SLICE, LabelledQuery
 
 MAX_LINE_BYTES = 16 << 20
-NO_SLICE = "unnamed"
 _MAX_PROBLEMS = 1000
 _FIELDS = ("text", "entry_id", "group", "kind", "namespace")
 _EXTRA_PREFIX = "x_"
 _UTF8_BOM = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledQuery:
-    """A query and what would be a right answer to it.
-
-    Attributes:
-        place: file:line it stands at.
-        text: what a user asked.
-        entry_id: the answer of this entry is right; None where a group says it, or nothing is right.
-        group: the answer of every entry of this group is right. An entry belongs to the groups that its x_group, its
-            tags and its own id name.
-        slice: what sort of query it is, for a table of its own; `NO_SLICE` where the line does not say.
-        namespace: where to look; None for everywhere.
-    """
-
-    place: str
-    text: str
-    entry_id: str | None = None
-    group: str | None = None
-    slice: str = NO_SLICE
-    namespace: str | None = None
-
-    @property
-    def is_out_of_scope(self) -> bool:
-        """Whether no stored answer is right."""
-        return self.entry_id is None and self.group is None
 
 
 @dataclass(frozen=True, slots=True)

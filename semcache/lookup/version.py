@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from semcache.bundle.layout import encoder_dir
 from semcache.bundle.reader import VersionReader
+from semcache.core.certificate import Certificate
 from semcache.core.certify import CertifiedLevel
 from semcache.core.decide import decide
 from semcache.core.features import Candidate, lexical, pool
@@ -172,19 +173,13 @@ class Version:
         detail = "a word of it is not in the encoder's vocabulary; only the exact tier was asked"
         return self._miss(Reason.UNKNOWN_WORD, detail)
 
-    def level_for(self, max_error: float | None) -> CertifiedLevel:
-        """Return the level that a caller's error stands for: the largest certified one that is not above it.
-
-        None stands for the bundle's own. Callers can only tighten: an error above the bundle's own counts as that.
-        Where nothing is certified that low, a level without a threshold is returned.
-        """
-        decision = self.reader.manifest.decision
-        wanted = decision.max_error if max_error is None else min(max_error, decision.max_error)
-        within = sorted((x for x in decision.levels if x.max_error <= wanted), key=lambda level: -level.max_error)
-        for level in within:
-            if level.threshold is not None:
-                return level
-        return within[0] if within else CertifiedLevel(wanted, None, 0, 0, 0)
+    def certificate_for(self, retrieved: Retrieved) -> Certificate | None:
+        """Return the certificate of the namespace that the entry to be served lies in; None where nothing was found."""
+        if retrieved.candidate is None:
+            return None
+        entry = self.reader.rows.item(retrieved.rows[retrieved.candidate.position])
+        number = self.reader.namespace_number_of(~entry if entry < 0 else entry)
+        return self.reader.manifest.decision.certificates[number]
 
     def retrieve(self, vectors: FloatRows, *, namespace: str | None, k: int | None = None) -> list[Neighbours]:
         """Return rows (k,) and scores (k,) nearest to each of (nq, dim) float32 unit vectors of the encoder."""
@@ -256,10 +251,11 @@ class Version:
 
     def serve_semantic(self, retrieved: Retrieved, *, max_error: float | None, now: float) -> Result:
         """Turn a judgement into a hit or a miss."""
-        level = self.level_for(max_error)
-        reason = self.reason(retrieved, level.threshold)
-        if retrieved.candidate is None:
+        certificate = self.certificate_for(retrieved)
+        if retrieved.candidate is None or certificate is None:
             return self._miss(Reason.BELOW_THRESHOLD, "there is nothing to compare with")
+        level = certificate.level_for(max_error)
+        reason = self.reason(retrieved, level.threshold)
         at = retrieved.candidate.position
         row, score = retrieved.rows[at], retrieved.scores[at]
         if reason is None:
@@ -273,17 +269,17 @@ class Version:
                 now=now,
             )
         nearest = 0 if reason is Reason.GUARD else at
-        detail = self._why(reason, retrieved, level)
+        detail = self._why(reason, retrieved, level, certificate.namespace)
         return self._miss(reason, detail, retrieved.rows[nearest], retrieved.scores[nearest])
 
     @staticmethod
-    def _why(reason: Reason, retrieved: Retrieved, level: CertifiedLevel) -> str:
+    def _why(reason: Reason, retrieved: Retrieved, level: CertifiedLevel, namespace: str) -> str:
         if reason is Reason.GUARD:
             return "the nearest text is a guard: close, and known not to have this answer"
         promise = f"an error of at most {100 * level.max_error:g} %"
         if reason is Reason.UNCERTIFIED:
             missing = f"{level.n_missing:,} more calibration hits without a wrong one" if level.n_missing else "queries"
-            return f"{promise} is not certified for this bundle; it takes {missing} (semcache calibrate)"
+            return f"{promise} is not certified in the namespace {namespace}; it takes {missing} (semcache calibrate)"
         return f"confidence {retrieved.confidence:.4f} is under {level.threshold:.4f}, which {promise} takes"
 
     def named(self, rows: Sequence[int], scores: Sequence[float]) -> tuple[Neighbour, ...]:

@@ -53,7 +53,7 @@ def test_it_has_an_adapter_and_trees_of_its_own(fitted: Path) -> None:
     with Cache.open(fitted) as cache:
         decision = cache.info.manifest.decision
     assert decision.has_adapter
-    assert (decision.fitted, decision.calibration.source) == ("written", "written")
+    assert (decision.fitted, decision.certificates[0].calibration.source) == ("written", "written")
     assert decision.n_trees > 1
     assert decision.features == FEATURES
     assert np.load(file_of(fitted, "adapter.npy")).shape == (64, 64)

@@ -41,6 +41,11 @@ def drop(*path: str) -> Change:
     return change
 
 
+def without_namespaces(document: Document) -> None:
+    """Name no namespace, and certify none."""
+    document["namespaces"] = document["decision"]["certificates"] = []
+
+
 def turn(document: Document) -> None:
     """Name the verifier's features in another order."""
     document["decision"]["features"].reverse()
@@ -57,6 +62,7 @@ def test_a_newer_format_is_said_as_such(bundle: Path, version: int) -> None:
 
 
 A_FILE = {"size_bytes": 1, "sha256": "0" * 64}
+FIRST = ("decision", "certificates", 0)
 WRONG = {
     "another format": (put("zip", "format"), "document.format: found 'zip'"),
     "format version 0": (put(0, "format_version"), "format_version: found 0"),
@@ -71,13 +77,15 @@ WRONG = {
     "count below 0": (put(-1, "counts", "rows"), "document.counts.rows: found '-1'"),
     "count with a point": (put(14.0, "counts", "rows"), "document.counts.rows: found '14.0'"),
     "count beyond 2**62": (put(2**62, "counts", "rows"), "document.counts.rows: found '4611686018427387904'"),
-    "share above 1": (put(1.5, "decision", "max_error"), "document.decision.max_error: found '1.5'"),
-    "share that is no number": (put(float("nan"), "decision", "max_error"), "document.decision.max_error: found 'nan'"),
+    "share above 1": (put(1.5, "decision", "wanted_error"), "document.decision.wanted_error: found '1.5'"),
+    "share that is no number": (put(float("nan"), "decision", "wanted_error"), "decision.wanted_error: found 'nan'"),
     "endless share": (put(float("inf"), "index", "recall_at_1"), "document.index.recall_at_1: found 'inf'"),
     "a verifier from elsewhere": (put("faith", "decision", "fitted"), "document.decision.fitted: found 'faith'"),
-    "an error that is no level": (put(0.03, "decision", "max_error"), "max_error: found 0.03, allowed one of"),
-    "no levels": (put([], "decision", "levels"), "decision: max_error: found 0.1, allowed one of the levels"),
-    "a level below 0": (put(-1, "decision", "levels", 4, "threshold"), "levels[4].threshold: found '-1'"),
+    "an error that is no level": (put(0.03, *FIRST, "max_error"), "max_error: found 0.03, allowed one of"),
+    "no levels": (put([], *FIRST, "levels"), "max_error: found 0.1, allowed one of its levels"),
+    "a level below 0": (put(-1, *FIRST, "levels", 4, "threshold"), "levels[4].threshold: found '-1'"),
+    "no certificate": (put([], "decision", "certificates"), "certificates: found those of nothing, allowed one of"),
+    "another's certificate": (put("x", *FIRST, "namespace"), "certificates: found those of 'x', 'web', allowed one of"),
     "an adapter of text": (put("no", "decision", "has_adapter"), "document.decision.has_adapter: found 'no'"),
     "an adapter that is not there": (put(True, "decision", "has_adapter"), "adapter.npy: holds 0 bytes as"),
     "no features": (put([], "decision", "features"), "decision.features: not the features that this program computes"),
@@ -108,7 +116,7 @@ WRONG = {
     "other number of entries": (put(9, "counts", "entries"), "entries.npy: holds 128 bytes as"),
     "rows beyond memory": (put(2**61, "counts", "rows"), "rows.npy: holds 56 bytes as"),
     "fewer answers": (put(7, "counts", "answers"), "entries.npy: holds a number outside 0 to 6"),
-    "no namespaces": (put([], "namespaces"), "entries.npy: holds a number outside 0 to -1"),
+    "no namespaces": (without_namespaces, "entries.npy: holds a number outside 0 to -1"),
     "other dim": (put(65, "encoder", "dim"), "probes.npy: holds 2048 bytes as"),
     "fewer probes": (put(["a"], "encoder", "probe_texts"), "probes.npy: holds 2048 bytes as"),
     "other kind": (put("ivf", "index", "kind"), "index.faiss: is flat with 14 rows of 64, the manifest says otherwise"),

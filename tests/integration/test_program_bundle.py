@@ -53,7 +53,8 @@ def test_build_takes_its_settings_from_the_file(corpus: Path, tmp_path: Path, mo
     semcache("build", corpus, "--name", "mine")
     manifest = semcache("info", "mine", "--json").json["manifest"]
     decision = manifest["decision"]
-    found = (manifest["encoder"]["name"], decision["max_error"], decision["calibration"]["outside_share"])
+    shares = {certificate["calibration"]["outside_share"] for certificate in decision["certificates"]}
+    found = (manifest["encoder"]["name"], decision["wanted_error"], *shares)
     assert (*found, manifest["compression"]) == ("hashing", 0.05, 0.25, "zstd")
 
 
@@ -144,17 +145,21 @@ def test_info_json(bundle_dir: Path) -> None:
 
 def test_info_for_a_person(bundle_dir: Path) -> None:
     """A person sees names and counts."""
-    lines = dict(line.split(maxsplit=1) for line in semcache("info", bundle_dir).out.splitlines() if " by" not in line)
-    shown = ("name", "namespaces", "licences", "corpora")
-    assert [lines[key] for key in shown] == ["small", "shell, web", "Apache-2.0", "small.jsonl (5)"]
+    head, _ = semcache("info", bundle_dir).out.split("\n\n")
+    lines = dict(line.split(maxsplit=1) for line in head.splitlines() if " by" not in line)
+    shown = ("name", "namespaces", "licences", "corpora", "decision")
+    assert [lines[key] for key in shown] == ["small", "shell, web", "Apache-2.0", "small.jsonl (5)", "generic verifier"]
 
 
 def test_info_says_what_is_certified(bundle_dir: Path) -> None:
-    """A person sees every level with the confidence it takes, or that there is none, and what it rests on."""
-    lines = dict(line.split(maxsplit=1) for line in semcache("info", bundle_dir).out.splitlines() if " by" not in line)
-    assert lines["decision"] == "generic verifier, error of at most 10 % unless a caller asks for less"
-    assert lines["certified"] == "0.5 % no, 1 % at 0.9800, 2 % at 0.9800, 5 % at 0.9000, 10 % at 0.9000"
-    assert lines["calibrated"] == "on 2,000 generic queries, 800 of them without a right answer"
+    """A person sees, for each namespace, the confidence that each level takes, if any, and what that rests on."""
+    _, table = semcache("info", bundle_dir).out.split("\n\n")
+    assert [line.split(maxsplit=7) for line in table.splitlines()[1:]] == [
+        [name, "10", "%", "-", "0.9800", "0.9800", "0.9000", LAST] for name in ("shell", "web")
+    ]
+
+
+LAST = "0.9000  2,000 generic queries, 800 of them without a right answer"
 
 
 def test_info_needs_no_encoder(bundle_dir: Path) -> None:

@@ -189,7 +189,8 @@ def test_max_error_of_a_semantic_text_is_uncertified(bundle_dir: Path) -> None:
     """Who states an error that the bundle has no certificate for gets no semantic hit, and is told what it takes."""
     found = semcache("lookup", bundle_dir, SEMANTIC, "--max-error", "0.005", "--json").json
     assert (found["hit"], found["reason"]) == (False, "uncertified")
-    assert found["detail"].startswith("an error of at most 0.5 % is not certified for this bundle; it takes 447 more")
+    promise = "an error of at most 0.5 % is not certified in the namespace web; it takes 447 more"
+    assert found["detail"].startswith(promise)
 
 
 @pytest.mark.parametrize(

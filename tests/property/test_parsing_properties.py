@@ -73,16 +73,30 @@ MANIFEST: dict[str, Any] = {
         "n_fitted": 0,
         "has_adapter": False,
         "n_neighbours": 64,
-        "max_error": 0.02,
-        "calibration": {"source": "generic", "n_queries": 9, "n_outside": 4, "outside_share": 0.4, "alpha": 0.05},
-        "levels": [{"max_error": 0.02, "threshold": None, "n_hits": 9, "n_wrong": 1, "n_missing": 7}],
+        "wanted_error": 0.02,
+        "certificates": [
+            {
+                "namespace": "default",
+                "max_error": 0.02,
+                "calibration": {
+                    "source": "generic",
+                    "n_queries": 9,
+                    "n_outside": 4,
+                    "outside_share": 0.4,
+                    "alpha": 0.05,
+                },
+                "levels": [{"max_error": 0.02, "threshold": None, "n_hits": 9, "n_wrong": 1, "n_missing": 7}],
+            }
+        ],
     },
     "files": {"rows.npy": {"size_bytes": 1, "sha256": "0" * 64}},
 }
+CERTIFICATE = MANIFEST["decision"]["certificates"][0]
 PLACES = [
     *((name,) for name in MANIFEST),
     *((name, inner) for name in ("counts", "encoder", "index", "decision", "files") for inner in MANIFEST[name]),
-    *(("decision", "calibration", name) for name in MANIFEST["decision"]["calibration"]),
+    *(("decision", "certificates", 0, name) for name in CERTIFICATE),
+    *(("decision", "certificates", 0, "calibration", name) for name in CERTIFICATE["calibration"]),
     *(("files", "rows.npy", "sha256"), ("encoder", "x"), ("x",)),
 ]
 
@@ -97,7 +111,7 @@ def is_sound(raw: bytes) -> bool:
     return line.entry is not None
 
 
-def spliced(document: dict[str, Any], place: tuple[str, ...], value: str) -> bytes:
+def spliced(document: dict[str, Any], place: tuple[str | int, ...], value: str) -> bytes:
     """Give a JSON document with raw JSON put in one place."""
     changed = json.loads(json.dumps(document))
     inner = changed
@@ -154,7 +168,7 @@ def test_any_json_is_a_manifest_or_a_field_error(document: object) -> None:
 
 @BOUNDED
 @given(st.sampled_from(PLACES), JSON.map(json.dumps) | DEEP | LONG_NUMBER)
-def test_a_manifest_with_any_value_in_a_place_is_one_or_a_field_error(place: tuple[str, ...], value: str) -> None:
+def test_a_manifest_with_any_value_in_a_place_is_one_or_a_field_error(place: tuple[str | int, ...], value: str) -> None:
     """Each field, whatever stands in it; what is accepted survives the round trip."""
     parses(spliced(MANIFEST, place, value))
 

@@ -13,8 +13,10 @@ _ACTIONS = ("create", "delete", "restore", "rename", "encrypt", "archive", "publ
 _FRAMES = ("how do I {} {}", "{} {} please", "i want to {} {}", "what is the way to {} {}")
 
 
-def made_rows(n_entries: int, *, n_variants: int = 4, with_guards: bool = True, seed: int = 0) -> Rows:
-    """Give rows of entries, entry i with answer i; every third has a guard."""
+def made_rows(
+    n_entries: int, *, n_variants: int = 4, with_guards: bool = True, n_namespaces: int = 1, seed: int = 0
+) -> Rows:
+    """Give rows of entries, entry i with answer i; every third has a guard; namespaces take turns."""
     rng = np.random.default_rng(seed)
     texts, entries = list[str](), list[int]()
     for entry in range(n_entries):
@@ -29,4 +31,14 @@ def made_rows(n_entries: int, *, n_variants: int = 4, with_guards: bool = True, 
     for text in texts:
         words.add(text)
     numbers = np.array(entries, np.int64)
-    return Rows(texts, numbers, numbers.copy(), EMBEDDER.embed(texts), *words.finish())
+    owners = np.where(numbers < 0, ~numbers, numbers)
+    names = [f"space {i}" for i in range(n_namespaces)]
+    return Rows(
+        texts,
+        numbers,
+        numbers.copy(),
+        owners % n_namespaces,
+        EMBEDDER.embed(texts),
+        *words.finish(),
+        namespace_names=names,
+    )

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from fitting import EMBEDDER, made_rows
 
-from semcache.build import fit
+from semcache.build import certifying, fit, fit_queries
+from semcache.build.certifying import Trial
 from semcache.build.fit import Fitted, fit_decision
-from semcache.build.fit_queries import Rows, plan_fitting
+from semcache.build.fit_queries import Asked, Rows, plan_fitting
 from semcache.build.generic import generic_counts, generic_levels, generic_trees
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
+from semcache.core.vectors import unit_rows
 from semcache.core.verifier import TREE
 
 CONFIG = BuildConfig(model="hashing", adapter=False)
@@ -51,10 +53,11 @@ def test_a_small_corpus_takes_what_ships() -> None:
     fitted = fitted_on(made_rows(12))
     assert fitted.arrays.trees.tobytes() == generic_trees().tobytes()
     assert (fitted.info.fitted, fitted.info.n_fitted) == ("generic", 0)
-    assert fitted.info.calibration.source == "generic"
-    assert (fitted.info.calibration.n_queries, fitted.info.calibration.n_outside) == generic_counts()
+    (certificate,) = fitted.info.certificates
+    assert certificate.calibration.source == "generic"
+    assert (certificate.calibration.n_queries, certificate.calibration.n_outside) == generic_counts()
     shipped = {level.max_error: level.threshold for level in generic_levels()}
-    assert all(level.threshold in (None, shipped[level.max_error]) for level in fitted.info.levels)
+    assert all(level.threshold in (None, shipped[level.max_error]) for level in certificate.levels)
 
 
 def test_a_decision_fits_its_rows() -> None:
@@ -71,15 +74,15 @@ def test_a_decision_fits_its_rows() -> None:
 
 def test_a_large_corpus_fits_trees_of_its_own_and_certifies_them() -> None:
     """On top of those that know nothing; half of its entries fit them and the others certify."""
-    info, trees = large().info, large().arrays.trees
+    info, trees, certificate = large().info, large().arrays.trees, large().info.certificates[0]
     assert trees[:1].tobytes() == np.zeros(1, TREE).tobytes()
     assert len(trees) == info.n_trees > 1
-    assert (info.fitted, info.calibration.source) == ("written", "written")
+    assert (info.fitted, certificate.calibration.source) == ("written", "written")
     assert info.n_fitted > 1000
-    assert 250 < info.calibration.n_queries < 450
-    assert 60 < info.calibration.n_outside < 250
-    assert any(level.threshold is not None for level in info.levels)
-    assert tuple(level.max_error for level in info.levels) == LEVELS
+    assert 250 < certificate.calibration.n_queries < 450
+    assert 60 < certificate.calibration.n_outside < 250
+    assert any(level.threshold is not None for level in certificate.levels)
+    assert tuple(level.max_error for level in certificate.levels) == LEVELS
 
 
 def test_a_decision_is_the_same_each_time() -> None:
@@ -94,32 +97,32 @@ def test_another_seed_is_another_decision() -> None:
 
 def test_no_threshold_is_outside_0_to_1() -> None:
     """What a guard keeps back is under each of them; a reader takes nothing else."""
-    thresholds = [level.threshold for level in large().info.levels if level.threshold is not None]
+    thresholds = [level.threshold for level in large().info.certificates[0].levels if level.threshold is not None]
     assert all(0.0 <= threshold <= 1.0 for threshold in thresholds)
     assert thresholds == sorted(thresholds, reverse=True)
 
 
 def test_the_entries_that_fit_certify_nothing() -> None:
     """No query of theirs counts in the certificate."""
-    fitting, certifying = set[int](), list[set[int]]()
-    certify = fit._certified
+    fitting, held_out = set[int](), list[set[int]]()
+    certify = certifying.certify_trial
 
     def note_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Any]:
         fitting.update(entries)
         return plan_fitting(rows, entries, seed=seed)
 
-    def note_certifying(trees: Any, held_out: Any, others: Any, n_fitted: int, *, alpha: float) -> Any:
-        if n_fitted:
-            certifying.append({outcome.planned.entry for outcome in held_out})
-        return certify(trees, held_out, others, n_fitted, alpha=alpha)
+    def note_certifying(trial: Trial, *arguments: Any, alpha: float) -> Any:
+        if trial.n_fitted:
+            held_out.append({outcome.query.entry for outcome in trial.written})
+        return certify(trial, *arguments, alpha=alpha)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "plan_fitting", note_fitting)
-        patch.setattr(fit, "_certified", note_certifying)
+        patch.setattr(fit, "certify_trial", note_certifying)
         knowing_nothing()
     assert len(fitting) > 250
-    assert len(certifying[0]) > 250
-    assert fitting.isdisjoint(certifying[0])
+    assert len(held_out[0]) > 250
+    assert fitting.isdisjoint(held_out[0])
 
 
 def test_an_adapter_is_kept_where_it_raises_coverage() -> None:
@@ -157,37 +160,126 @@ def generic(monkeypatch: pytest.MonkeyPatch) -> None:
     sure["leaf"] = 9.0
     levels = tuple(CertifiedLevel(level, 0.5, 1000, 0, 0) for level in LEVELS)
     monkeypatch.setattr(fit, "generic_trees", lambda: sure)
-    monkeypatch.setattr(fit, "generic_levels", lambda: levels)
-    monkeypatch.setattr(fit, "generic_counts", lambda: (9, 4))
+    monkeypatch.setattr(certifying, "generic_levels", lambda: levels)
+    monkeypatch.setattr(certifying, "generic_counts", lambda: (9, 4))
 
 
 @pytest.mark.usefixtures("generic")
 def test_a_corpus_that_contradicts_a_generic_level_has_none() -> None:
-    """Its own queries to be missed would all be served: the promise does not hold here."""
+    """Its own queries to be missed would all be served: the promise does not hold here; they say what is missing."""
     info = fitted_on(made_rows(120, with_guards=False), outside_share=0.6).info
-    assert info.calibration.source == "generic"
-    assert [level.threshold for level in info.levels] == [None] * 5
-    assert info.max_error == 0.02
+    (certificate,) = info.certificates
+    assert certificate.calibration.source == "written"
+    assert [level.threshold for level in certificate.levels] == [None] * 5
+    assert all(level.n_missing > 0 for level in certificate.levels)
+    assert certificate.max_error == 0.02
 
 
 @pytest.mark.usefixtures("generic")
 def test_a_corpus_that_does_not_contradict_keeps_the_generic_levels() -> None:
     """Too few queries to say anything leave the promise as it was."""
-    info = fitted_on(made_rows(3, with_guards=False), outside_share=0.0).info
-    assert [level.threshold for level in info.levels] == [0.5] * 5
-    assert (info.max_error, info.calibration.n_queries, info.calibration.n_outside) == (0.02, 9, 4)
+    (certificate,) = fitted_on(made_rows(3, with_guards=False), outside_share=0.0).info.certificates
+    assert [level.threshold for level in certificate.levels] == [0.5] * 5
+    found = certificate.calibration
+    assert (certificate.max_error, found.n_queries, found.n_outside) == (0.02, 9, 4)
+
+
+@pytest.mark.usefixtures("generic")
+def test_a_namespace_that_proves_little_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second one no two texts have one answer, so whatever is served there is wrong."""
+    monkeypatch.setattr(fit_queries, "_REWORDED_SHARE", 0.0)
+    rows, rng = made_rows(120, with_guards=False, n_namespaces=2), np.random.default_rng(0)
+    answers = np.where(rows.namespaces == 1, 1000 + np.arange(len(rows.answers)), rows.answers)
+    vectors = unit_rows((np.eye(120)[rows.entries] + 0.02 * rng.normal(size=(480, 120))).astype(np.float32))
+    first, second = fitted_on(replace(rows, answers=answers, vectors=vectors), outside_share=0.0).info.certificates
+    assert [certificate.namespace for certificate in (first, second)] == ["space 0", "space 1"]
+    assert [level.threshold for level in first.levels] == [0.5] * 5
+    assert [level.threshold for level in second.levels] == [None] * 5
+
+
+def test_a_query_certifies_the_namespace_of_its_candidate() -> None:
+    """Each of them once, wherever it was made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        info = fitted_on(made_rows(700, n_namespaces=2), max_error=0.1).info
+    assert [certificate.calibration.source for certificate in info.certificates] == ["written", "written"]
+    n_each = [certificate.calibration.n_queries for certificate in info.certificates]
+    assert sum(n_each) == large().info.certificates[0].calibration.n_queries
+    assert min(n_each) > 100
+
+
+def asked_of(rows: Rows, n: int, *, n_outside: int, namespace: int | None = None) -> list[Asked]:
+    """Give queries in a wording that no entry has, and some for things that are not there."""
+    known, unknown = (
+        [text for text in of.texts if text.startswith("how do I")] for of in (rows, made_rows(n_outside, seed=9))
+    )
+    inside = [Asked(f"{text} today", frozenset({i % len(known)}), namespace) for i, text in enumerate(known * 4)]
+    inside = [replace(query, text=f"{query.text} {i // len(known)}") for i, query in enumerate(inside)]
+    return [*inside[:n], *(Asked(f"{text} today", frozenset(), namespace) for text in unknown)]
+
+
+def with_traffic(traffic: list[Asked], **changes: Any) -> Fitted:
+    """Fit a corpus and traffic on top of a verifier that knows nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        config = replace(CONFIG, max_error=0.1, **changes)
+        return fit_decision(made_rows(400), config=config, embed=EMBEDDER.embed, traffic=traffic)
+
+
+def test_traffic_fits_and_certifies() -> None:
+    """Two fifths of it fit trees, half certifies; the same each time."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    fitted = with_traffic(traffic)
+    (certificate,) = fitted.info.certificates
+    assert (fitted.info.fitted, certificate.calibration.source) == ("traffic", "traffic")
+    assert fitted.info.n_fitted == fitted.traffic.n_to_fit
+    assert 420 < fitted.info.n_fitted < 540
+    assert certificate.calibration.n_queries == fitted.traffic.n_certifying["space 0"]
+    assert 540 < certificate.calibration.n_queries < 660
+    assert certificate.calibration.outside_share == pytest.approx(0.25, abs=0.05)
+    assert certificate.level_for(None).threshold is not None
+    assert same(fitted, with_traffic(traffic))
+
+
+def test_too_little_traffic_leaves_the_build_as_it_was() -> None:
+    """Written queries fit and certify, and the report says what is missing."""
+    fitted, without = with_traffic(asked_of(made_rows(400), 30, n_outside=10)), with_traffic([])
+    assert same(fitted, without)
+    assert fitted.info.certificates[0].calibration.source == "written"
+    assert (fitted.traffic.n_to_fit_needed, fitted.traffic.n_needed) == (300, 36)
+    assert 0 < fitted.traffic.n_certifying["space 0"] < 36
+
+
+@pytest.mark.usefixtures("generic")
+def test_too_little_traffic_can_still_contradict() -> None:
+    """Sixty queries prove no 2 %; where all are answered wrong, nothing that was certified elsewhere is believed."""
+    rows = made_rows(3, with_guards=False)
+    wrong = [Asked(f"how do I get along {i}", frozenset(), None) for i in range(120)]
+    (certificate,) = fit_decision(rows, config=CONFIG, embed=EMBEDDER.embed, traffic=wrong).info.certificates
+    assert certificate.calibration.source == "written"
+    assert [level.threshold for level in certificate.levels] == [None] * 5
+
+
+def test_traffic_is_looked_up_in_the_namespace_that_it_names() -> None:
+    """There it has its candidate, though its answer lies in the other one."""
+    rows = made_rows(40, n_namespaces=2)
+    in_first = [query for query in asked_of(rows, 40, n_outside=0) if query.answers <= set(range(0, 40, 2))]
+    for namespace, name in enumerate(rows.namespace_names):
+        traffic = [replace(query, namespace=namespace) for query in in_first]
+        use = fit_decision(rows, config=CONFIG, embed=EMBEDDER.embed, traffic=traffic).traffic
+        assert [space for space, n in use.n_certifying.items() if n] == [name]
 
 
 @pytest.mark.parametrize("n_entries", [1, 2])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_smallest_corpora_have_a_decision(n_entries: int, seed: int) -> None:
     """Whatever is left out of so little: a query that then finds nothing counts for nothing."""
-    assert fitted_on(made_rows(n_entries), seed=seed).info.calibration.source == "generic"
+    assert fitted_on(made_rows(n_entries), seed=seed).info.certificates[0].calibration.source == "generic"
 
 
 def test_rows_without_a_vector_fit_nothing() -> None:
     """A corpus of texts that cannot be embedded is built all the same."""
     rows = made_rows(4)
     fitted = fitted_on(replace(rows, vectors=np.zeros_like(rows.vectors)))
-    assert fitted.info.calibration.source == "generic"
+    assert fitted.info.certificates[0].calibration.source == "generic"
     assert np.isfinite(fitted.arrays.row_facts["hardness"]).all()

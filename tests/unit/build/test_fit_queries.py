@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fitting import made_rows
 
+from semcache.build import fit_queries
 from semcache.build.fit_queries import draw, plan_fitting, plan_queries
 
 ROWS = made_rows(400)
@@ -90,6 +91,21 @@ def test_trees_are_fitted_on_every_wording_of_the_entries_given() -> None:
 def test_no_entry_is_nothing_to_fit_on() -> None:
     """A corpus too small for trees of its own."""
     assert plan_fitting(ROWS, set(), seed=0) == []
+
+
+def test_a_small_namespace_beside_a_large_one_is_asked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each as many as of any other until it has no more: 40 entries are asked whole, of 360 the other 60."""
+    monkeypatch.setattr(fit_queries, "_MAX_ENTRIES", 100)
+    rows = replace(ROWS, namespaces=(np.where(ROWS.entries < 0, ~ROWS.entries, ROWS.entries) >= 360).astype(np.int64))
+    planned = plan_queries(rows, outside_share=0.4, seed=0)
+    assert Counter(int(rows.namespaces[query.row]) for query in planned) == {0: 60, 1: 40}
+
+
+def test_in_one_namespace_the_order_is_the_one_that_is_drawn() -> None:
+    """Taking turns changes nothing where there is nobody to take turns with."""
+    planned = plan_queries(ROWS, outside_share=0.4, seed=0)
+    drawn = [draw(0, "order", query.entry) for query in planned]
+    assert drawn == sorted(drawn)
 
 
 @pytest.mark.parametrize(

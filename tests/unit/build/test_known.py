@@ -64,7 +64,7 @@ class Corpus:
         """Give a query that is nearly the text of a row."""
         noise = 0.1 * self.rng.normal(size=(1, 12))
         vector = unit_rows((self.vectors[row][None] + noise).astype(np.float32))[0]
-        return Query(f"{self.texts[row]} please", vector, answer)
+        return Query(f"{self.texts[row]} please", vector, frozenset() if answer is None else frozenset({answer}))
 
 
 def searching(vectors: FloatRows) -> Callable[[FloatRows, int], tuple[FloatRows, Ints]]:
@@ -198,6 +198,44 @@ def test_an_answer_of_very_many_rows_has_facts_where_it_is_nearest() -> None:
     assert judged.candidate.answer == 0
     rows, _ = corpus.known().facts()
     assert features(judged)["hardness"] == pytest.approx(float(rows["hardness"][599]), abs=1e-6)
+
+
+def test_a_lookup_knows_all_rows_of_a_large_answer() -> None:
+    """As many as there are: what a verifier learned of 512 of them would mean something else in a lookup."""
+    corpus = Corpus(11, n_answers=2, rows_each=600, n_guards=0)
+    judged = one(corpus.known(), replace(corpus.query(599, 0), vector=corpus.vectors[599]))
+    _, answers = corpus.known().facts()
+    assert features(judged)["answer_rows"] == pytest.approx(6.3969, abs=1e-4)
+    assert features(judged)["cohesion"] == pytest.approx(float(answers["cohesion"][0]))
+
+
+def test_a_query_without_a_large_answer_finds_what_is_behind_it() -> None:
+    """All 600 rows of it are left out, and the neighbours are as many as ever, among others as without them."""
+    corpus = Corpus(12, n_answers=3, rows_each=600, n_guards=0)
+    inside = corpus.query(0, 0)
+    outside = replace(corpus.query(1, None), without_row=1, without_answer=0)
+    found = list(corpus.known().judge([inside, outside, inside]))
+    wanted = one(corpus.known(range(600, 1800)), corpus.query(1, None))
+    assert [judged.candidate.answer == 0 for judged in found] == [True, False, True]
+    assert found[1].candidate.answer == wanted.candidate.answer
+    assert features(found[1])["answer_rows"] == pytest.approx(6.3969, abs=1e-4)
+    assert found[0].features.tolist() == found[2].features.tolist()
+
+
+def test_another_search_finds_the_neighbours_of_some_queries() -> None:
+    """As within a namespace: the candidate is one of those found, and what is known of its rows stays as it was."""
+    corpus = Corpus(13)
+    members = np.flatnonzero(corpus.answers >= 4)
+
+    def search(queries: FloatRows, k: int) -> tuple[FloatRows, Ints]:
+        scores, places = searching(corpus.vectors[members])(queries, k)
+        return scores, members[places]
+
+    known = corpus.known()
+    (found,) = known.judge_each([corpus.query(0, 0)], search=search)
+    assert found is not None
+    assert found.candidate.answer >= 4
+    assert features(found)["hardness"] == pytest.approx(float(known.facts()[0]["hardness"][found.row]))
 
 
 def slots_of(text: str) -> list[int]:

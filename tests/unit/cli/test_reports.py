@@ -7,12 +7,13 @@ from html.parser import HTMLParser
 
 import orjson
 import pytest
-from evaluating import HOSTILE, PROMISES, exact, lively, measured, nothing, query, semantic
+from evaluating import CALIBRATION, HOSTILE, PROMISES, exact, lively, measured, nothing, query, semantic
 
 from semcache.cli.charts import CurvePoint, Mark, curve_chart, curve_top, level_name, percent
 from semcache.cli.evaluation import curve_points, evaluation_document, print_evaluation, summary
 from semcache.cli.report_html import html_report
 from semcache.cli.report_png import png_report
+from semcache.core.certificate import Certificate
 from semcache.lookup.candidates import Candidate
 from semcache.lookup.evaluate import Evaluation
 from semcache.types import Kind
@@ -56,7 +57,7 @@ class Page(HTMLParser):
 
 def hostile() -> Evaluation:
     """Put a hostile text wherever a text can stand."""
-    candidate = Candidate("a", HOSTILE, Kind.SEMANTIC, 0.99, 0.5, {HOSTILE: 0.5}, None)
+    candidate = Candidate("a", HOSTILE, "web", Kind.SEMANTIC, 0.99, 0.5, {HOSTILE: 0.5}, None)
     pairs = [(query(HOSTILE, HOSTILE, kind=HOSTILE), candidate), (query(None, HOSTILE, group=HOSTILE), candidate)]
     return measured(pairs, name=HOSTILE)
 
@@ -147,7 +148,7 @@ def test_the_document_is_json_and_has_every_key() -> None:
     keys = set(evaluation_document(lively()))
     document = orjson.loads(orjson.dumps(evaluation_document(NO_CANDIDATE)))
     assert set(document) == keys
-    assert [document[name] for name in ("aurc", "roc_auc", "brier", "shown_max_error")] == [None] * 4
+    assert [document[name] for name in ("aurc", "roc_auc", "brier")] == [None] * 3
 
 
 def test_the_document_of_a_false_hit() -> None:
@@ -185,6 +186,36 @@ def test_the_document_of_a_false_hit() -> None:
 def test_the_summary_says_how_it_came_out(evaluation: Evaluation, end: str) -> None:
     """In one sentence."""
     assert summary(evaluation).endswith(end)
+
+
+def of_two_namespaces() -> Evaluation:
+    """Give an evaluation of web, certified at 5 %, and of a namespace with a hostile name, certified at 10 %."""
+    other = Certificate(HOSTILE, 0.1, CALIBRATION, PROMISES)
+    pairs = [(query("a"), semantic("a", 0.9)), (query("b"), semantic("b", 0.6, namespace=HOSTILE))]
+    return measured(pairs, own=0.05, others=[other])
+
+
+def test_several_namespaces_stand_in_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each level of each by its name, the two that are shown are marked, and the sentence speaks of both."""
+    print_evaluation(of_two_namespaces())
+    out = capsys.readouterr().out
+    assert out.startswith("Certified for at most 5 % error in web, 10 % error in </script>")
+    assert "the bundle served 100 % of 2 queries; 0 % of what it served was wrong" in out
+    assert out.count("shown below") == 2
+    assert [line.split()[:3] for line in out.splitlines() if line.startswith("web ")] == [
+        ["web", "1", "%"],
+        ["web", "5", "%"],
+        ["web", "10", "%"],
+    ]
+    assert not {"\u202e", "\x1b"} & set(out)
+
+
+def test_a_page_of_several_namespaces_is_well_formed() -> None:
+    """A row for each level of each; hostile names are texts."""
+    page = Page(html_report(of_two_namespaces()))
+    assert page.open == []
+    assert page.elements["script"] == 0
+    assert "each namespace at its own certified error" in " ".join(page.texts)
 
 
 def test_many_slices_do_not_drown_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,6 @@ from semcache.core.certify import (
     CertifiedLevel,
     binomial_tail,
     certify,
-    default_error,
     fixed_grid,
     hits_and_wrong,
     hits_needed,
@@ -227,20 +226,46 @@ def test_what_is_outside_its_range_is_refused(call: object, message: str) -> Non
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize(
-    ("certified", "wanted", "default"),
-    [
-        ({0.02}, 0.02, 0.02),
-        ({0.005, 0.02, 0.1}, 0.02, 0.02),
-        ({0.05, 0.1}, 0.02, 0.05),
-        ({0.1}, 0.005, 0.1),
-        ({0.005, 0.01}, 0.02, 0.02),
-        (set(), 0.01, 0.01),
-    ],
-)
-def test_the_error_of_a_bundle_is_the_one_wanted_or_the_next_that_is_certified(
-    certified: set[float], wanted: float, default: float
+def test_a_laxer_level_takes_what_a_stricter_one_has_proved() -> None:
+    """The walk of 10 % begins where 44 hits were to be expected, finds 20 and ends; that of 5 % begins behind it."""
+    confidences, right = np.repeat([0.95, 0.6], [20, 130]), np.ones(150, bool)
+    grid = np.repeat([0.9, 0.5], 100)
+    (alone,) = certify(confidences, right, grid=grid, levels=[0.1])
+    together = certify(confidences, right, grid=grid, levels=[0.1, 0.05])
+    assert (alone.threshold, alone.n_hits, alone.n_missing) == (None, 20, 9)
+    assert together == (CertifiedLevel(0.1, 0.5, 150, 0, 0), CertifiedLevel(0.05, 0.5, 150, 0, 0))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_thresholds_never_rise_with_the_level(seed: int) -> None:
+    """Whatever is wrong where; hits and wrong hits are those at the threshold that is used."""
+    rng = np.random.default_rng(seed)
+    confidences, right = rng.random(3000), rng.random(3000) >= 0.02 * rng.random() + 0.1 * (rng.random(3000) < 0.2)
+    found = certify(confidences, right, grid=fixed_grid(rng.random(500)))
+    thresholds = [2.0 if level.threshold is None else level.threshold for level in found]
+    assert thresholds == sorted(thresholds, reverse=True)
+    for level in found:
+        if level.threshold is not None:
+            hits = confidences >= level.threshold
+            assert (level.n_hits, level.n_wrong) == (int(hits.sum()), int((hits & ~right).sum()))
+
+
+@pytest.mark.parametrize(("strict", "lax"), [(0.005, 0.01), (0.01, 0.02), (0.02, 0.05), (0.05, 0.1), (0.005, 0.1)])
+def test_what_a_stricter_test_lets_through_of_a_laxer_error_is_a_power_of_its_own_share(
+    strict: float, lax: float
 ) -> None:
-    """Never a smaller one: that would be stricter than anybody asked for."""
-    levels = [CertifiedLevel(level, 0.5 if level in certified else None, 1, 0, 0) for level in LEVELS]
-    assert default_error(levels, wanted) == default
+    """The inequality that lets a laxer level use a stricter one's threshold, for every number of wrong hits."""
+    power = math.log1p(-lax) / math.log1p(-strict)
+    for n in (1, 30, 149, 600, 2000, 20_000):
+        for n_wrong in (0, 1, 2, 5, 20, 100):
+            if n_wrong <= n:
+                at_lax, at_strict = binomial_tail(n_wrong, n, lax), binomial_tail(n_wrong, n, strict)
+                assert at_lax <= at_strict**power + 1e-9
+
+
+def test_a_level_pays_for_what_stricter_ones_may_add() -> None:
+    """Where 1 % can pass at all, 2 % takes 151 hits instead of 149; before that it pays nothing."""
+    for n_queries, n_hits, is_certified in ((298, 149, True), (299, 149, False), (299, 150, False), (299, 151, True)):
+        confidences = np.where(np.arange(n_queries) < n_hits, 0.9, -np.inf)
+        found = certify(confidences, np.ones(n_queries, bool), grid=[0.9], levels=[0.01, 0.02])
+        assert (found[1].threshold is not None) == is_certified

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from semcache.core.certificate import CalibrationInfo, Certificate
 from semcache.core.certify import CertifiedLevel
 from semcache.core.fields import FieldError
 from semcache.core.manifest import (
-    CalibrationInfo,
     CorpusInfo,
     Counts,
     DecisionInfo,
@@ -57,9 +57,21 @@ MANIFEST = Manifest(
         n_fitted=400,
         has_adapter=True,
         n_neighbours=64,
-        max_error=0.02,
-        calibration=CalibrationInfo(source="written", n_queries=900, n_outside=300, outside_share=0.25, alpha=0.05),
-        levels=(CertifiedLevel(0.01, None, 200, 1, 273), CertifiedLevel(0.02, 0.75, 600, 4, 0)),
+        wanted_error=0.02,
+        certificates=(
+            Certificate(
+                "shell",
+                0.02,
+                CalibrationInfo(source="written", n_queries=900, n_outside=300, outside_share=0.25, alpha=0.05),
+                (CertifiedLevel(0.01, None, 200, 1, 273), CertifiedLevel(0.02, 0.75, 600, 4, 0)),
+            ),
+            Certificate(
+                "web",
+                0.1,
+                CalibrationInfo(source="traffic", n_queries=80, n_outside=8, outside_share=0.1, alpha=0.05),
+                (CertifiedLevel(0.1, 0.5, 60, 0, 0),),
+            ),
+        ),
     ),
     files={"rows.npy": FileInfo(size_bytes=148, sha256="4" * 64), "index.faiss": FileInfo(81, "5" * 64)},
 )
@@ -86,39 +98,65 @@ CANONICAL = """\
     "unindexed": 0
   },
   "decision": {
-    "calibration": {
-      "alpha": 0.05,
-      "n_outside": 300,
-      "n_queries": 900,
-      "outside_share": 0.25,
-      "source": "written"
-    },
+    "certificates": [
+      {
+        "calibration": {
+          "alpha": 0.05,
+          "n_outside": 300,
+          "n_queries": 900,
+          "outside_share": 0.25,
+          "source": "written"
+        },
+        "levels": [
+          {
+            "max_error": 0.01,
+            "n_hits": 200,
+            "n_missing": 273,
+            "n_wrong": 1,
+            "threshold": null
+          },
+          {
+            "max_error": 0.02,
+            "n_hits": 600,
+            "n_missing": 0,
+            "n_wrong": 4,
+            "threshold": 0.75
+          }
+        ],
+        "max_error": 0.02,
+        "namespace": "shell"
+      },
+      {
+        "calibration": {
+          "alpha": 0.05,
+          "n_outside": 8,
+          "n_queries": 80,
+          "outside_share": 0.1,
+          "source": "traffic"
+        },
+        "levels": [
+          {
+            "max_error": 0.1,
+            "n_hits": 60,
+            "n_missing": 0,
+            "n_wrong": 0,
+            "threshold": 0.5
+          }
+        ],
+        "max_error": 0.1,
+        "namespace": "web"
+      }
+    ],
     "features": [
       "score",
       "margin"
     ],
     "fitted": "written",
     "has_adapter": true,
-    "levels": [
-      {
-        "max_error": 0.01,
-        "n_hits": 200,
-        "n_missing": 273,
-        "n_wrong": 1,
-        "threshold": null
-      },
-      {
-        "max_error": 0.02,
-        "n_hits": 600,
-        "n_missing": 0,
-        "n_wrong": 4,
-        "threshold": 0.75
-      }
-    ],
-    "max_error": 0.02,
     "n_fitted": 400,
     "n_neighbours": 64,
-    "n_trees": 3
+    "n_trees": 3,
+    "wanted_error": 0.02
   },
   "encoder": {
     "dim": 4,
@@ -188,6 +226,7 @@ def without(path: str) -> bytes:
     return json.dumps(document).encode()
 
 
+SHELL = "decision/certificates/0"
 FIELDS = [
     *("format", "format_version", "name", "producer", "seed", "counts", "namespaces", "licences", "corpora"),
     *("compression", "encoder", "index", "decision", "files"),
@@ -197,15 +236,16 @@ FIELDS = [
     *("encoder/probe_min_cosine", "index/kind", "index/effort", "index/frame_bytes", "index/frame_sha256"),
     *("index/recall_at_1", "index/recall_at_10", "index/recall_queries"),
     *("decision/features", "decision/n_trees", "decision/fitted", "decision/n_fitted", "decision/n_neighbours"),
-    *("decision/max_error", "decision/calibration", "decision/levels", "decision/calibration/source"),
-    *("decision/calibration/n_queries", "decision/calibration/n_outside", "decision/calibration/outside_share"),
-    *("decision/calibration/alpha", "decision/levels/0/max_error", "decision/levels/0/threshold"),
-    *("decision/levels/0/n_hits", "decision/levels/0/n_wrong", "decision/levels/0/n_missing"),
+    *("decision/wanted_error", "decision/certificates", f"{SHELL}/namespace", f"{SHELL}/max_error"),
+    *(f"{SHELL}/calibration", f"{SHELL}/levels", f"{SHELL}/calibration/source", f"{SHELL}/calibration/n_queries"),
+    *(f"{SHELL}/calibration/n_outside", f"{SHELL}/calibration/outside_share", f"{SHELL}/calibration/alpha"),
+    *(f"{SHELL}/levels/0/max_error", f"{SHELL}/levels/0/threshold", f"{SHELL}/levels/0/n_hits"),
+    *(f"{SHELL}/levels/0/n_wrong", f"{SHELL}/levels/0/n_missing"),
     *("files/rows.npy/size_bytes", "files/rows.npy/sha256"),
 ]
 
 
-DEEP = ("decision/calibration/x", "decision/levels/0/x")
+DEEP = (f"{SHELL}/x", f"{SHELL}/calibration/x", f"{SHELL}/levels/0/x")
 
 
 def place_of(path: str) -> str:
@@ -270,9 +310,9 @@ def test_an_unknown_field_of_a_file_is_named() -> None:
         ("compression", "gzip", "none or zstd"),
         ("index/kind", "lsh", "flat or ivf or hnsw"),
         ("decision/fitted", "by hand", "generic or written or traffic"),
-        ("decision/calibration/source", "guessed", "written or traffic or generic"),
-        ("decision/levels/1/threshold", 1.5, "a number from 0 to 1"),
-        ("decision/levels/1/threshold", float("nan"), "a number from 0 to 1"),
+        (f"{SHELL}/calibration/source", "guessed", "written or traffic or generic"),
+        (f"{SHELL}/levels/1/threshold", 1.5, "a number from 0 to 1"),
+        (f"{SHELL}/levels/1/threshold", float("nan"), "a number from 0 to 1"),
         ("decision/has_adapter", 1, "true or false"),
         ("encoder/fingerprint", "2" * 31, "32 lower-case hex digits"),
         ("index/frame_sha256", "3" * 63, "64 lower-case hex digits"),
@@ -286,11 +326,26 @@ def test_a_value_outside_its_range_says_what_is_allowed(path: str, value: object
 
 
 @pytest.mark.parametrize("n_levels", [0, 1])
-def test_the_error_of_a_bundle_is_one_of_its_levels(n_levels: int) -> None:
+def test_the_error_of_a_namespace_is_one_of_its_levels(n_levels: int) -> None:
     """Callers who name no error get what is certified for this one."""
     document: Any = json.loads(CANONICAL)
-    document["decision"]["levels"] = document["decision"]["levels"][:n_levels]
-    with pytest.raises(FieldError, match=r"^decision: max_error: found 0\.02, allowed one of the levels$"):
+    shell = document["decision"]["certificates"][0]
+    shell["levels"] = shell["levels"][:n_levels]
+    message = r"^certificate of 'shell': max_error: found 0\.02, allowed one of its levels$"
+    with pytest.raises(FieldError, match=message):
+        parse_manifest(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [([0], "'shell'"), ([1, 0], "'web', 'shell'"), ([0, 1, 1], "'shell', 'web', 'web'"), ([], "nothing")],
+)
+def test_each_namespace_has_one_certificate_in_its_place(order: list[int], found: str) -> None:
+    """A lookup takes the one that has the number of the namespace."""
+    document: Any = json.loads(CANONICAL)
+    document["decision"]["certificates"] = [document["decision"]["certificates"][i] for i in order]
+    message = f"^decision: certificates: found those of {found}, allowed one of each namespace, in order$"
+    with pytest.raises(FieldError, match=message):
         parse_manifest(json.dumps(document).encode())
 
 

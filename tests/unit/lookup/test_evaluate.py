@@ -4,14 +4,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from evaluating import ENTRIES, PROMISES, exact, lively, measured, nothing, query, semantic
+from evaluating import CALIBRATION, ENTRIES, PROMISES, exact, lively, measured, nothing, query, semantic
 
+from semcache.core.certificate import Certificate
+from semcache.core.certify import CertifiedLevel
 from semcache.core.metrics import Served
 from semcache.errors import ConfigError
-from semcache.lookup.candidates import Candidate, Promise, candidates_of, promises_of
+from semcache.lookup.candidates import Candidate, candidates_of
 from semcache.lookup.evaluate import evaluate
-from semcache.lookup.queries import LabelledQuery
-from semcache.types import Kind, Reason
+from semcache.types import Kind, LabelledQuery, Reason
 
 
 def test_each_level_counts_what_its_threshold_serves() -> None:
@@ -83,9 +84,9 @@ def test_kinds_are_exact_and_semantic() -> None:
 def test_shown_is_the_least_strict_level_that_is_certified_and_accepted(
     max_error: float | None, shown: float | None
 ) -> None:
-    """1 % is not certified: nothing is."""
-    found = measured([(query("a"), semantic("a", 0.9))], max_error=max_error).shown
-    assert (None if found is None else found.promise.max_error) == shown
+    """1 % is not certified: nothing is. Nobody names an error: what the bundle promises then."""
+    (found,) = measured([(query("a"), semantic("a", 0.9))], max_error=max_error).shown
+    assert (None if found.promise.threshold is None else found.promise.max_error) == shown
 
 
 def test_false_hits_are_those_of_the_shown_level_the_surest_first() -> None:
@@ -111,7 +112,7 @@ def test_a_promise_is_broken_only_where_chance_cannot_explain_it() -> None:
 def test_a_bundle_without_a_certificate_is_measured_all_the_same() -> None:
     """Curve and ranking need no level; what is served is exact."""
     found = measured([(query("a"), semantic("a", 0.9)), (query("a"), semantic("b", 0.3))], promises=())
-    assert (found.levels, found.shown, found.roc_auc) == ((), None, 1.0)
+    assert (found.levels, found.served.n_hits, found.roc_auc) == ((), 0, 1.0)
     assert found.kinds[1].served.n_hits == 0
 
 
@@ -123,12 +124,10 @@ def test_a_lively_bundle_keeps_its_promises() -> None:
 
 
 class FakeCache:
-    """A cache that notes what it is asked, and has a certificate in no order."""
+    """A cache that notes what it is asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[list[str], str | None]] = []
-        levels = (Promise(0.1, 0.5, 9, 0), Promise(0.01, None, 3, 0))
-        self.info = SimpleNamespace(manifest=SimpleNamespace(decision=SimpleNamespace(levels=levels)))
 
     def assess(self, texts: list[str], *, namespace: str | None) -> list[Any]:
         """Answer a text by itself; "guard" by nothing."""
@@ -141,6 +140,7 @@ class FakeCache:
             kind=Kind.SEMANTIC,
             entry_id=text,
             variant=text,
+            namespace="web",
             confidence=None if text == "guard" else 0.5,
             score=0.75,
             features={"margin": 0.5},
@@ -166,16 +166,54 @@ def test_a_guard_is_no_candidate(text: str) -> None:
     """Whatever its confidence; it keeps its score and its reason."""
     cache: Any = FakeCache()
     assert candidates_of(cache, [LabelledQuery("", text)]) == [
-        Candidate(None, None, None, -float("inf"), 0.75, {"margin": 0.5}, Reason.GUARD)
+        Candidate(None, None, "web", None, -float("inf"), 0.75, {"margin": 0.5}, Reason.GUARD)
     ]
 
 
-def test_promises_are_sorted_strictest_first() -> None:
-    """Whatever order the manifest has; without a certificate there are none."""
-    cache: Any = FakeCache()
-    assert [promise.max_error for promise in promises_of(cache)] == [0.01, 0.1]
-    cache.info.manifest.decision.levels = ()
-    assert promises_of(cache) == ()
+@pytest.mark.parametrize(("own", "served"), [(0.01, 0), (0.05, 1), (0.1, 2)])
+def test_by_default_the_report_is_about_what_callers_get_who_name_no_error(own: float, served: int) -> None:
+    """Not about the least strict level that is certified."""
+    pairs = [(query("a"), semantic("a", 0.9)), (query("a"), semantic("a", 0.6))]
+    assert measured(pairs, own=own).served == Served(2, served, 0)
+
+
+SHELL = Certificate(
+    "shell", 0.05, CALIBRATION, (CertifiedLevel(0.01, 0.95, 300, 0, 0), CertifiedLevel(0.05, 0.85, 900, 9, 0))
+)
+
+
+def test_a_hit_counts_where_its_entry_lies() -> None:
+    """Each namespace serves at its own threshold: at 5 % it is 0.8 in web and 0.85 in shell."""
+    pairs = [
+        (query("a"), semantic("a", 0.82)),
+        (query("a"), semantic("b", 0.82, namespace="shell")),
+        (query("c"), semantic("c", 0.9, namespace="shell")),
+        (query("a"), semantic("c", 0.97, namespace="shell")),
+    ]
+    found = measured(pairs, own=0.05, others=[SHELL])
+    assert [(level.namespace, level.promise.max_error, level.served) for level in found.levels] == [
+        ("web", 0.01, Served(4, 0, 0)),
+        ("web", 0.05, Served(4, 1, 0)),
+        ("web", 0.1, Served(4, 1, 0)),
+        ("shell", 0.01, Served(4, 1, 1)),
+        ("shell", 0.05, Served(4, 2, 1)),
+    ]
+    assert [(level.namespace, level.promise.max_error) for level in found.shown] == [("web", 0.05), ("shell", 0.05)]
+    assert found.served == Served(4, 3, 1)
+    assert [row.served for row in found.kinds] == [Served(0, 0, 0), Served(4, 3, 1)]
+    assert [hit.candidate.confidence for hit in found.false_hits] == [0.97]
+
+
+def test_an_error_asked_for_is_looked_up_in_each_namespace() -> None:
+    """1 % is certified in shell only: exact hits in web."""
+    pairs = [
+        (query("a"), semantic("a", 1.0)),
+        (query("a"), exact("a")),
+        (query("c"), semantic("c", 0.96, namespace="shell")),
+    ]
+    found = measured(pairs, others=[SHELL], max_error=0.01)
+    assert [level.served.n_hits for level in found.shown] == [1, 1]
+    assert found.served == Served(3, 2, 0)
 
 
 @pytest.mark.parametrize("max_error", [0.0, -1.0, 1.5, float("nan")])

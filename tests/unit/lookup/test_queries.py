@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from semcache.errors import StorageError
-from semcache.lookup.queries import MAX_LINE_BYTES, NO_SLICE, LabelledQuery, QueryFile, read_queries
+from semcache.lookup.queries import MAX_LINE_BYTES, QueryFile, read_queries
+from semcache.types import NO_SLICE, LabelledQuery
 
 
 def read(tmp_path: Path, *lines: str | bytes) -> QueryFile:

@@ -33,63 +33,15 @@ def certified(version: Version, thresholds: Sequence[float | None], *, max_error
     """Let a version be certified for these thresholds, from the strictest level on."""
     levels = tuple(CertifiedLevel(e, t, 100, 1, 0) for e, t in zip(LEVELS, thresholds, strict=True))
     manifest = version.reader.manifest
-    decision = replace(manifest.decision, levels=levels, max_error=max_error)
+    certificates = tuple(
+        replace(certificate, levels=levels, max_error=max_error) for certificate in manifest.decision.certificates
+    )
+    decision = replace(manifest.decision, certificates=certificates)
     version.reader.manifest = replace(manifest, decision=decision)
     return version
 
 
 ALL = (0.9, 0.8, 0.7, 0.6, 0.5)
-SOME = (None, 0.8, None, 0.6, None)
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "own", "wanted", "level", "threshold"),
-    [
-        (ALL, 0.02, None, 0.02, 0.7),
-        (ALL, 0.02, 0.02, 0.02, 0.7),
-        (ALL, 0.02, 0.01, 0.01, 0.8),
-        (ALL, 0.02, 0.005, 0.005, 0.9),
-        (ALL, 0.02, 0.015, 0.01, 0.8),
-        (ALL, 0.02, 0.05, 0.02, 0.7),
-        (ALL, 0.02, 1.0, 0.02, 0.7),
-        (ALL, 0.1, None, 0.1, 0.5),
-        (ALL, 0.1, 0.05, 0.05, 0.6),
-        (SOME, 0.1, None, 0.05, 0.6),
-        (SOME, 0.02, None, 0.01, 0.8),
-        (SOME, 0.1, 0.02, 0.01, 0.8),
-        (SOME, 0.1, 0.005, 0.005, None),
-        (ALL, 0.02, 0.004, 0.004, None),
-        (ALL, 0.02, 1e-9, 1e-9, None),
-        ((None,) * 5, 0.02, None, 0.02, None),
-        ((None,) * 5, 0.02, 0.01, 0.01, None),
-    ],
-)
-def test_a_caller_gets_the_largest_certified_level_that_is_not_above_what_is_asked(
-    version: Version,
-    thresholds: Sequence[float | None],
-    own: float,
-    *,
-    wanted: float | None,
-    level: float,
-    threshold: float | None,
-) -> None:
-    """None stands for the bundle's own; more than that is not served."""
-    found = certified(version, thresholds, max_error=own).level_for(wanted)
-    assert (found.max_error, found.threshold) == (level, threshold)
-
-
-def test_callers_can_only_tighten(version: Version) -> None:
-    """The less error is accepted, the more confidence is asked for, whatever is certified."""
-    certified(version, ALL, max_error=0.05)
-    asked = [version.level_for(error).threshold or 2.0 for error in (1.0, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.001)]
-    assert asked == sorted(asked)
-    assert min(asked) == version.level_for(None).threshold == 0.6
-
-
-def test_a_stricter_level_that_asks_for_less_does_not_loosen_the_others(version: Version) -> None:
-    """A bundle whose thresholds do not fall: the level asked for decides, not the most generous one."""
-    certified(version, (0.4, 0.8, 0.7, 0.6, 0.5), max_error=0.1)
-    assert version.level_for(0.01).threshold == 0.8
 
 
 def judged(version: Version, text: str) -> Any:
@@ -121,9 +73,30 @@ def test_an_error_that_is_not_certified_says_what_is_missing(version: Version) -
     result = version.serve_semantic(found, max_error=0.001, now=NOW)
     assert isinstance(result, Miss)
     assert result.reason is Reason.UNCERTIFIED
-    assert "0.1 % is not certified for this bundle" in result.detail
+    assert "0.1 % is not certified in the namespace web" in result.detail
     assert result.nearest is not None
     assert result.nearest.entry_id == "login/add"
+
+
+def test_the_namespace_of_the_entry_to_be_served_decides(version: Version) -> None:
+    """What is certified in one namespace serves nothing in another, however sure it is."""
+    certified(version, (None, None, 0.5, None, None))
+    web = next(i for i, name in enumerate(version.reader.manifest.namespaces) if name == "web")
+    decision = version.reader.manifest.decision
+    nothing = tuple(CertifiedLevel(error, None, 0, 0, 149) for error in LEVELS)
+    certificates = tuple(
+        certificate if number == web else replace(certificate, levels=nothing)
+        for number, certificate in enumerate(decision.certificates)
+    )
+    version.reader.manifest = replace(version.reader.manifest, decision=replace(decision, certificates=certificates))
+    in_web, in_shell = judged(version, "now add login page"), judged(version, "list all the files")
+    assert isinstance(version.serve_semantic(in_web, max_error=None, now=NOW), Hit)
+    result = version.serve_semantic(in_shell, max_error=None, now=NOW)
+    assert isinstance(result, Miss)
+    assert result.reason is Reason.UNCERTIFIED
+    assert result.detail.startswith(
+        "an error of at most 2 % is not certified in the namespace shell; it takes 149 more"
+    )
 
 
 def test_a_guard_misses_before_the_certificate_is_asked(version: Version) -> None:
@@ -230,7 +203,9 @@ def test_an_assessment_agrees_with_a_lookup(cache: Cache) -> None:
 def test_an_explanation_of_a_hit_has_nothing_to_change(cache: Cache) -> None:
     """Candidate and rival among the neighbours, what was asked for, and the calibration behind it."""
     found = cache.explain("now add login page")
-    level = next(x for x in cache.info.manifest.decision.levels if x.max_error == found.max_error)
+    (certificate,) = [x for x in cache.info.manifest.decision.certificates if x.namespace == found.namespace]
+    level = next(x for x in certificate.levels if x.max_error == found.max_error)
+    assert found.namespace == "web"
     assert isinstance(found.result, Hit)
     assert found.changes == ()
     assert found.candidate is not None

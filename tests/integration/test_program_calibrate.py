@@ -1,0 +1,41 @@
+"""`semcache calibrate` as a person runs it, on a bundle of two namespaces of which the traffic reaches one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from running import semcache
+
+
+@pytest.fixture
+def traffic(tmp_path: Path) -> Path:
+    """Give 400 wordings that lead to the login page."""
+    path = tmp_path / "traffic.jsonl"
+    texts = [f"now add login page {chr(97 + i % 26)}{chr(97 + i // 26)}" for i in range(400)]
+    path.write_text("".join(json.dumps({"text": text, "entry_id": "login/add"}) + "\n" for text in texts), "utf-8")
+    return path
+
+
+def test_a_table_of_namespaces_says_what_is_proved_now(bundle_dir: Path, traffic: Path) -> None:
+    """Before and now for each level, what is missing, and the default of each namespace."""
+    outcome = semcache("calibrate", bundle_dir.name, "--root", bundle_dir.parent, "--traffic", traffic)
+    lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    assert lines[0].startswith(f"calibrated {bundle_dir.name} ")
+    assert lines[1].endswith("queries, 0 of them without a right answer; 0 exact hits set aside")
+    assert lines[2] == "namespace error before now hits wrong what is missing"
+    assert [line.split()[:3] for line in lines[3:13:5]] == [["shell", "0.5", "%"], ["web", "0.5", "%"]]
+    assert "web 2 % 0.9800 0.9526 317 0" in lines
+    assert lines[-2:] == [
+        "default shell: an error of at most 10 %; no query leads there: as before",
+        "default web: an error of at most 10 %",
+    ]
+
+
+def test_json_holds_the_certificates(bundle_dir: Path, traffic: Path) -> None:
+    """With those that were left as they were, and the wish of this calibration."""
+    arguments = ("--root", bundle_dir.parent, "--traffic", traffic, "--max-error", "0.02", "--json")
+    found = semcache("calibrate", bundle_dir.name, *arguments).json
+    assert (found["untouched"], found["wanted_error"]) == (["shell"], 0.02)
+    assert [(one["namespace"], one["max_error"]) for one in found["certificates"]] == [("shell", 0.02), ("web", 0.02)]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from shared import ENTRIES, HASHING, write_corpus
+
+from semcache import Cache, LabelledQuery, build_bundle
+from semcache.core.certificate import Certificate
+from semcache.errors import ConfigError
+from semcache.lookup.calibrate import CalibrationReport, calibrate
+
+SHELL, WEB = 0, 1
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Give a root with a bundle of two namespaces, built for 2 %."""
+    config = replace(HASHING, max_error=0.02)
+    build_bundle([write_corpus(tmp_path / "small.jsonl", ENTRIES)], name="small", root=tmp_path, config=config)
+    return tmp_path
+
+
+def in_web(n: int, *, n_wrong: int = 0) -> list[LabelledQuery]:
+    """Give queries for the login page, the first of them labelled with another answer."""
+    texts = [f"now add login page{mark * times}" for times in range(1, n // 4 + 2) for mark in "!?.,"][:n]
+    queries = [f"now add login page {chr(97 + i % 26)}{chr(97 + i // 26 % 26)}" for i, _ in enumerate(texts)]
+    return [LabelledQuery(f"q:{i}", text, "db/setup" if i < n_wrong else "login/add") for i, text in enumerate(queries)]
+
+
+def certificates(report: CalibrationReport) -> tuple[Certificate, ...]:
+    """Give the certificates that are live now."""
+    with Cache.open(report.path) as cache:
+        return cache.info.manifest.decision.certificates
+
+
+def test_a_namespace_that_no_query_leads_to_keeps_its_levels(root: Path) -> None:
+    """It is as well proved as before; the other one rests on traffic now."""
+    report = calibrate("small", in_web(400), root=root)
+    shell, web = certificates(report)
+    assert report.untouched == {"shell"}
+    assert (shell.calibration.source, web.calibration.source) == ("generic", "traffic")
+    assert shell == report.before.certificates[SHELL]
+    assert 280 < web.calibration.n_queries < 360
+
+
+def test_the_default_is_chosen_by_what_the_build_was_asked_for(root: Path) -> None:
+    """A bundle that could only have 10 % certified has 2 % as soon as that is proved."""
+    assert calibrate("small", in_web(60), root=root).after.certificates[WEB].max_error == 0.1
+    report = calibrate("small", in_web(400), root=root)
+    assert report.before.certificates[WEB].max_error == 0.1
+    assert report.after.certificates[WEB].max_error == 0.02
+    assert report.after.wanted_error == 0.02
+
+
+def test_another_wish_is_kept_and_holds_in_each_namespace(root: Path) -> None:
+    """Also where the levels stay as they were."""
+    report = calibrate("small", in_web(400), root=root, max_error=0.05)
+    assert [certificate.max_error for certificate in report.after.certificates] == [0.05, 0.05]
+    again = calibrate("small", in_web(400), root=root)
+    assert again.after.wanted_error == 0.05
+
+
+def test_what_traffic_does_not_prove_is_not_served(root: Path) -> None:
+    """Nine wrong ones of ten."""
+    report = calibrate("small", in_web(400, n_wrong=360), root=root)
+    assert {level.threshold for level in report.after.certificates[WEB].levels} == {None}
+    with Cache.open(report.path) as cache:
+        result = cache.lookup("now add login page")
+    assert not result.hit
+    assert result.reason == "uncertified"
+
+
+def test_no_queries_and_no_level_are_refused(root: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(ConfigError, match=r"^traffic: found none"):
+        calibrate("small", [], root=root)
+    with pytest.raises(ConfigError, match=r"^max_error: found 0\.03, allowed 0\.005"):
+        calibrate("small", in_web(1), root=root, max_error=0.03)
