@@ -133,14 +133,14 @@ def test_the_arrays_of_the_decision_are_those_of_the_example(example: dict[str, 
         at = n_head + number * n_bytes
         return (version_dir / name).read_bytes()[at : at + n_bytes]
 
-    assert data("row_facts.npy", 128, 8, 4) == hexed(example["row_facts.npy, record 4"])
+    assert data("row_facts.npy", 128, 2, 4) == hexed(example["row_facts.npy, record 4"])
     assert data("answer_facts.npy", 192, 12, 0) == hexed(example["answer_facts.npy, record 0"])
     assert data("words.npy", 128, 32, 4) == hexed(example["words.npy, row 4"])
     assert data("rarity.npy", 128, 4, 36_279) == hexed(example["rarity.npy, slot 36279"])
     tree = "".join(example[f"trees.npy, tree 0, {part}"] for part in ("features", "thresholds", "leaves"))
     assert data("trees.npy", 192, 74, 0) == hexed(tree)
     sizes = {name: (version_dir / f"{name}.npy").stat().st_size for name in ("row_facts", "words", "rarity", "trees")}
-    assert sizes == {"row_facts": 128 + 14 * 8, "words": 128 + 14 * 32, "rarity": 128 + 65_535 * 4, "trees": 192 + 148}
+    assert sizes == {"row_facts": 128 + 14 * 2, "words": 128 + 14 * 32, "rarity": 128 + 65_535 * 4, "trees": 192 + 148}
     assert (version_dir / "adapter.npy").stat().st_size == 128
     assert (version_dir / "answer_facts.npy").stat().st_size == 192 + 8 * 12
 

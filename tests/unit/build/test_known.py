@@ -137,11 +137,12 @@ def test_the_facts_are_those_that_a_search_finds() -> None:
     np.fill_diagonal(cosines, -2.0)
     same = corpus.answers[:, None] == corpus.answers[None]
     own = np.where(same, cosines, -2.0).max(axis=1)
-    assert rows["hardness"] == pytest.approx(np.where(same, -2.0, cosines).max(axis=1), abs=1e-6)
-    assert rows["closest"] == pytest.approx(np.where(own > -2.0, own, 0.0), abs=1e-6)
+    hardness, closest = rows["hardness"] / 255, rows["closest"] / 255
+    assert hardness == pytest.approx(np.where(same, 0.0, cosines).max(axis=1).clip(0), abs=0.5 / 255 + 1e-6)
+    assert closest == pytest.approx(own.clip(0), abs=0.5 / 255 + 1e-6)
     assert answers["n_rows"].tolist() == [4] * 8
-    assert answers["cohesion"] == pytest.approx(rows["closest"][:32].reshape(8, 4).mean(axis=1), abs=1e-6)
-    assert answers["hardness"] == pytest.approx(rows["hardness"][:32].reshape(8, 4).max(axis=1), abs=1e-6)
+    assert answers["cohesion"] == pytest.approx(closest[:32].reshape(8, 4).mean(axis=1), abs=1e-6)
+    assert answers["hardness"] == pytest.approx(hardness[:32].reshape(8, 4).max(axis=1), abs=1e-6)
 
 
 def test_a_lookup_sees_the_facts_that_a_bundle_holds() -> None:
@@ -154,7 +155,7 @@ def test_a_lookup_sees_the_facts_that_a_bundle_holds() -> None:
         found, answer = features(judged), judged.candidate.answer
         if answer >= 0:
             assert found["cohesion"] == pytest.approx(float(answers["cohesion"][answer]))
-            assert found["hardness"] in rows["hardness"][corpus.answers == answer]
+            assert found["hardness"] in rows["hardness"][corpus.answers == answer] / 255
 
 
 def test_an_answer_with_one_row_has_no_cohesion() -> None:
@@ -197,7 +198,7 @@ def test_an_answer_of_very_many_rows_has_facts_where_it_is_nearest() -> None:
     judged = one(corpus.known(), replace(corpus.query(599, 0), vector=corpus.vectors[599]))
     assert judged.candidate.answer == 0
     rows, _ = corpus.known().facts()
-    assert features(judged)["hardness"] == pytest.approx(float(rows["hardness"][599]), abs=1e-6)
+    assert features(judged)["hardness"] == pytest.approx(rows["hardness"][599] / 255, abs=1e-6)
 
 
 def test_a_lookup_knows_all_rows_of_a_large_answer() -> None:
