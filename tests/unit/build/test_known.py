@@ -236,7 +236,7 @@ def test_another_search_finds_the_neighbours_of_some_queries() -> None:
     (found,) = known.judge_each([corpus.query(0, 0)], search=search)
     assert found is not None
     assert found.candidate.answer >= 4
-    assert features(found)["hardness"] == pytest.approx(float(known.facts()[0]["hardness"][found.row]))
+    assert features(found)["hardness"] == pytest.approx(known.facts()[0]["hardness"][found.row] / 255)
 
 
 def slots_of(text: str) -> list[int]:
