@@ -95,15 +95,13 @@ def test_a_disk_that_fills_during_a_fetch_keeps_whole_chunks_only(
     for ref, data in chunks:
         source.add(ref, data)
     transfer.store_all(store, refs, source)
-    with small_file_system(tmp_path / "small", "1m") as small:
-        (small / "ballast").write_bytes(bytes(300_000))
+    with small_file_system(tmp_path / "small", "1400k") as small:
+        (small / "ballast").write_bytes(bytes(500_000))
         folder = ChunkFolder(small / "chunks")
         with pytest.raises(StorageError, match="No space left on device; free some space and run the command again"):
             transfer.fetch_all(store, refs, folder)
         assert all(folder.load(ref) == data for ref, data in chunks if folder.has(ref))
         assert sum(folder.has(ref) for ref in refs) < 4
         (small / "ballast").unlink()
-        for path in small.rglob("*.part"):
-            path.unlink()
-        transfer.fetch_all(store, refs[:3], folder)
-        assert [folder.load(ref) for ref in refs[:3]] == [data for _, data in chunks[:3]]
+        transfer.fetch_all(store, refs, folder)
+        assert [folder.load(ref) for ref in refs] == [data for _, data in chunks]
