@@ -41,7 +41,7 @@ class TuneConfig:
     """
 
     rate: float = 5e-5
-    max_epochs: int = 8
+    max_epochs: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Tuned:
 def tune(texts: Sequence[str], groups: Ints, *, seed: int, config: TuneConfig) -> Tuned:
     """Tune all-MiniLM-L6-v2 on texts and their groups."""
     torch.set_num_threads(1)
-    is_held = _held_out(groups, seed=seed)
+    is_held = hold_out(groups, seed=seed)
     kept = np.flatnonzero(~is_held)
     model = _load(seed)
     found = [_coverage(model, texts, groups, is_held)]
@@ -86,7 +86,7 @@ def _load(seed: int) -> Any:
     return load_torch_model(find_model(DEFAULT_MODEL))
 
 
-def _held_out(groups: Ints, *, seed: int) -> npt.NDArray[np.bool_]:
+def hold_out(groups: Ints, *, seed: int) -> npt.NDArray[np.bool_]:
     """Hold out a share of each group's rows, of groups of three or more."""
     rng = np.random.default_rng([seed, 2])
     is_held = np.zeros(len(groups), np.bool_)
@@ -118,13 +118,13 @@ def _epochs(model: Any, texts: Sequence[str], groups: Ints, *, seed: int, config
     """Train; yield after each epoch."""
     rng = np.random.default_rng([seed, 3])
     optimiser = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=0.01)
-    n_steps = config.max_epochs * len(list(_batches(groups, np.random.default_rng(0))))
+    n_steps = config.max_epochs * len(list(batches(groups, np.random.default_rng(0))))
     schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.0, total_iters=n_steps)
     for _ in range(config.max_epochs):
         model.train()
-        for rows in _batches(groups, rng):
+        for rows in batches(groups, rng):
             inputs = model.preprocess([texts[i] for i in rows])
-            loss = _loss(model(inputs)["sentence_embedding"], torch.as_tensor(groups[rows]))
+            loss = contrast(model(inputs)["sentence_embedding"], torch.as_tensor(groups[rows]))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -134,7 +134,7 @@ def _epochs(model: Any, texts: Sequence[str], groups: Ints, *, seed: int, config
         yield
 
 
-def _batches(groups: Ints, rng: np.random.Generator) -> Iterator[Ints]:
+def batches(groups: Ints, rng: np.random.Generator) -> Iterator[Ints]:
     """Yield rows, two of one group beside each other; every row of a group of two or more comes at least once."""
     pairs = list[Ints]()
     for group in np.unique(groups).tolist():
@@ -147,7 +147,7 @@ def _batches(groups: Ints, rng: np.random.Generator) -> Iterator[Ints]:
         yield np.concatenate([pairs[i] for i in order[start : start + _BATCH_PAIRS]])
 
 
-def _loss(vectors: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+def contrast(vectors: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
     """Return the mean over all pairs of one group of -log softmax, over what is of another group and the pair."""
     scores = vectors @ vectors.T / TEMPERATURE
     same = groups[:, None] == groups[None, :]
