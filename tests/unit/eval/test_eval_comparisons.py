@@ -10,6 +10,7 @@ from eval.ablation import GROUPS, VARIANTS, kept
 from eval.comparison_tables import BEGIN, END, outcome_tables, twin_table
 from eval.logistic import Logistic
 from eval.tables import replaced
+
 from semcache.core.features import FEATURES
 
 
@@ -44,14 +45,21 @@ def test_a_variant_leaves_out_what_it_says() -> None:
 def test_the_gain_is_the_median_of_what_each_seed_gains() -> None:
     """Not the difference of medians: seeds differ more than variants."""
     rows = [
-        {"seed": seed, "variants": {"all": outcomes(coverage=base, aurc=0.1), "less": outcomes(coverage=c, aurc=0.2)}}
+        {
+            "seed": seed,
+            "minutes": seed + 0.5,
+            "variants": {"all": outcomes(coverage=base, aurc=0.1), "less": outcomes(coverage=c, aurc=0.2)},
+        }
         for seed, (base, c) in enumerate([(0.5, 0.4), (0.1, 0.2), (0.9, 0.6)])
     ]
     assert outcome_tables({"a-5": rows}) == (
-        "| variant | a-5 (3 seeds): 1, 2, 5 % | error at 2 % | gain at 2 % | AURC |\n"
+        "| variant | a-5 (3 seeds): 1, 2, 5 % | error at 2 % | gain at 2, 5 % | AURC |\n"
         "| --- | --- | --- | --- | --- |\n"
         "| all | .500 .500 .500 | .010 |  | .100 |\n"
-        "| less | .400 .400 .400 | .010 | -10.0 | .200 |"
+        "| less | .400 .400 .400 | .010 | -10.0 -10.0 | .200 |\n\n"
+        "| set-up | minutes |\n"
+        "| --- | --- |\n"
+        "| a-5 | 1.5 |"
     )
 
 
