@@ -53,10 +53,16 @@ def with_local(problem: Problem, seen: ours.Seen, logits: Logits, *, signs: Sequ
 
 
 def outcome(problem: Problem, seen: ours.Seen, logits: Logits) -> dict[str, Any]:
-    """Return what the test part gets of these logits: at each level, as `measured.levels` does, and their AURC."""
+    """Return coverage and error of the test part at each level, by the origin of the threshold, and its AURC."""
     judged = Judged(ours.confidences(logits, seen.answers).astype(np.float64), rights(problem, seen))
     test = judged.at(problem.parts.test)
     return {
-        "levels": [row for row in levels(judged, problem.parts) if row["level"] in LEVELS],
+        "levels": [_brief(row) for row in levels(judged, problem.parts) if row["level"] in LEVELS],
         "aurc": aurc(curve_of(test.confidence, test.is_right)),
+    }
+
+
+def _brief(row: dict[str, Any]) -> dict[str, Any]:
+    return {"level": row["level"]} | {
+        origin: {key: row[origin][key] for key in ("coverage", "error")} for origin in ("best", "chosen", "certified")
     }
