@@ -15,6 +15,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,31 +76,9 @@ def main() -> None:
     parser.add_argument("--trees-only", action="store_true", help="certify nothing")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    embed = _embedding(arguments.encoder, arguments.cache)
-    parts = [
-        (f"{name}-{n_known}", *part)
-        for name, n_known in SETS
-        if name not in arguments.leave_out
-        for part in _kept(
-            arguments.cache,
-            f"{name}-{n_known}",
-            lambda n=name, k=n_known: of_set(  # type: ignore[misc]
-                arguments.data / n, k, embed, seed=arguments.seed
-            ),
-        )
-    ]
-    parts += [
-        (name, *part)
-        for name in PAIRS
-        if name not in arguments.leave_out
-        for part in _kept(
-            arguments.cache,
-            f"{name}-pairs",
-            lambda n=name: of_pairs(  # type: ignore[misc]
-                arguments.data / n, embed, seed=arguments.seed
-            ),
-        )
-    ]
+    parts = parts_of(
+        arguments.data, arguments.encoder, cache=arguments.cache, left_out=arguments.leave_out, seed=arguments.seed
+    )
     trees = fit(parts)
     arguments.out.mkdir(parents=True, exist_ok=True)
     np.save(arguments.out / TREES_FILE, trees)
@@ -109,6 +88,29 @@ def main() -> None:
     (arguments.out / LEVELS_FILE).write_text(json.dumps(document, indent=2) + "\n")
     print(f"{sum(len(y) for _, _, (_, y) in parts):,} queries, {len(trees)} trees -> {arguments.out}")
     print(*(f"  {level}" for level in document["levels"]), sep="\n")
+
+
+def parts_of(data: Path, encoder: Path, *, cache: Path | None, left_out: Sequence[str], seed: int) -> Parts:
+    """Return what the decision sees of all sets but those left out.
+
+    Args:
+        data: the data folder.
+        encoder: an exported encoder.
+        cache: folder that keeps embeddings and features between runs.
+        left_out: names of sets.
+        seed: of every draw.
+    """
+    embed = _embedding(encoder, cache)
+    made: list[tuple[str, str, Callable[[], list[tuple[str, Labelled]]]]] = [
+        *((name, f"{name}-{n}", partial(of_set, data / name, n, embed, seed=seed)) for name, n in SETS),
+        *((name, f"{name}-pairs", partial(of_pairs, data / name, embed, seed=seed)) for name in PAIRS),
+    ]
+    return [
+        (title.removesuffix("-pairs"), *part)
+        for name, title, make in made
+        if name not in left_out
+        for part in _kept(cache, title, make)
+    ]
 
 
 def _embedding(encoder: Path, cache: Path | None) -> Callable[[Sequence[str]], FloatRows]:
@@ -276,11 +278,17 @@ def labelled_near(rows: KnownRows, near: Sequence[tuple[Query, int]]) -> Labelle
 
 def fit(parts: Parts) -> npt.NDArray[Any]:
     """Return the trees of some parts."""
+    x, y, weights = stacked(parts)
+    config = BoostConfig(n_trees=N_TREES, rate=RATE)
+    return boost(x, y, logits=np.zeros(len(y)), weights=weights, signs=SIGNS, config=config)
+
+
+def stacked(parts: Parts) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Return features, labels and weights of all queries of some parts."""
     x = np.concatenate([x for _, _, (x, _) in parts]).astype(np.float64)
     y = np.concatenate([y for _, _, (_, y) in parts])
     weights = np.concatenate([weights_of(name, part, x) for name, part, (x, _) in parts])
-    config = BoostConfig(n_trees=N_TREES, rate=RATE)
-    return boost(x, y, logits=np.zeros(len(y)), weights=weights, signs=SIGNS, config=config)
+    return x, y, weights
 
 
 def weights_of(name: str, part: str, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -21,10 +21,10 @@ from eval.splits import SetUp
 from eval.tables import replaced, tables
 
 ALL: tuple[SetUp | TwinSetUp, ...] = (*SET_UPS, *TWIN_SET_UPS)
-_HERE = Path(__file__).resolve().parent
-_REPOSITORY = _HERE.parents[1]
+RESULTS = Path(__file__).resolve().parent / "results"
+REPOSITORY = RESULTS.parents[2]
+SCRATCH = Path(tempfile.gettempdir()) / "semcache-eval"
 _SLOW = ("gptcache", "online")
-_SCRATCH = Path(tempfile.gettempdir()) / "semcache-eval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def main() -> None:
     """Measure the chosen set-ups, then write the tables of all result files."""
     arguments = _parser().parse_args()
     if not arguments.tables_only:
-        vectors = Vectors(arguments.cache.resolve(), arguments.encoder or _newest_encoder())
+        vectors = Vectors(arguments.cache.resolve(), arguments.encoder or newest_encoder())
         python = None if arguments.no_gptcache else gptcache_baseline.install(arguments.work.resolve())
         n_stream = 0 if arguments.no_online else MAX_STREAM
         run = Run(arguments.data, vectors, tuple(arguments.seeds), n_stream, python, arguments.keep)
@@ -60,10 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--encoder", type=Path, help="an exported encoder; default: the one below indexes/encoders")
-    parser.add_argument("--cache", type=Path, default=_SCRATCH / "vectors", help="keeps vectors by set and encoder")
-    parser.add_argument("--work", type=Path, default=_SCRATCH, help="GPTCache's environment")
-    parser.add_argument("--out", type=Path, default=_HERE / "results")
-    parser.add_argument("--docs", type=Path, default=_REPOSITORY / "docs" / "quality.md")
+    parser.add_argument("--cache", type=Path, default=SCRATCH / "vectors", help="keeps vectors by set and encoder")
+    parser.add_argument("--work", type=Path, default=SCRATCH, help="GPTCache's environment")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs" / "quality.md")
     parser.add_argument("--no-gptcache", action="store_true")
     parser.add_argument("--no-online", action="store_true")
     parser.add_argument("--keep", action="store_true", help="take GPTCache and the online method from earlier results")
@@ -71,8 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _newest_encoder() -> Path:
-    found = sorted(_REPOSITORY.glob("indexes/encoders/*/encoder.json"), key=lambda path: path.stat().st_mtime)
+def newest_encoder() -> Path:
+    """Return the encoder that was exported last below indexes/encoders."""
+    found = sorted(REPOSITORY.glob("indexes/encoders/*/encoder.json"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise SystemExit("no encoder below indexes/encoders: run `make indexes`, or give --encoder")
     return found[-1].parent
@@ -108,19 +109,20 @@ def _measure_and_write(folder: Path, set_up: SetUp | TwinSetUp, run: Run) -> Non
         "versions": versions(),
         "encoder": run.vectors.encoder_dir.name,
         "took_s": round(time.perf_counter() - began, 1),
-        "figures": _rounded(figures),
+        "figures": rounded(figures),
     }
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     print(f"{set_up.name}: {document['took_s']} s", flush=True)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Return a result with its numbers as they are written."""
     if isinstance(value, float):
         return round(value, 5)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def write_tables(results_dir: Path, docs_path: Path) -> None:
@@ -128,7 +130,7 @@ def write_tables(results_dir: Path, docs_path: Path) -> None:
     documents = [json.loads(path.read_text("utf-8")) for path in results_dir.glob("*.json")]
     order = {set_up.name: place for place, set_up in enumerate(ALL)}
     documents = sorted(
-        (found for found in documents if found["set_up"]["name"] in order),
+        (found for found in documents if found.get("set_up", {}).get("name") in order),
         key=lambda found: order[found["set_up"]["name"]],
     )
     docs_path.write_text(replaced(docs_path.read_text("utf-8"), tables(documents)), encoding="utf-8")

@@ -26,7 +26,7 @@ def measure_twins(set_up: TwinSetUp, data_dir: Path, vectors: Vectors, python: P
     """Return the shares of traps and wishes that each decision serves."""
     pairs = read_pairs(data_dir / set_up.folder)
     twins = as_twins(sample_pairs(pairs, most=set_up.max_pairs) if set_up.max_pairs else pairs)
-    known, asked = _labelled(set_up.folder, twins, vectors)
+    known, asked = labelled_twins(set_up.folder, twins, vectors)
     found = search(known, asked, skip=np.array(twins.skip, np.int64))
     rules = {f"cosine {least:.2f}": found.score >= least for least in COSINES}
     rules["score .80, margin .10"] = (found.score >= 0.80) & (found.margin >= 0.10)
@@ -57,14 +57,14 @@ def _ours(known: Labelled, asked: Labelled, twins: Twins, *, left_out: str) -> d
     model = ours.generic(known.texts, known.groups, known.vectors, known.contexts, left_out=left_out)
     if model is None:
         return {}
-    fresh, some = _fresh(twins)
-    chosen = asked.at(fresh)
+    places, some = fresh(twins)
+    chosen = asked.at(places)
     confidence, group = model.judge(chosen.texts, chosen.vectors, chosen.contexts)
     is_right = group == chosen.groups
     return {f"ours {least:.2f}": shares(confidence >= least, is_right, some) for least in CONFIDENCES}
 
 
-def _fresh(twins: Twins, most: int = 0) -> tuple[Indices, Twins]:
+def fresh(twins: Twins, most: int = 0) -> tuple[Indices, Twins]:
     """Return the queries that are no entry themselves, or a sample of them."""
     chosen = np.flatnonzero(np.array(twins.skip) < 0)
     if most:
@@ -85,14 +85,15 @@ def _best(found: Found, twins: Twins, most: float) -> dict[str, Any]:
 
 def _gptcache(python: Path, known: Labelled, asked: Labelled, twins: Twins) -> dict[str, Any]:
     """Ask GPTCache, which cannot be told to skip an entry: queries that are themselves an entry are left out."""
-    chosen, some = _fresh(twins, MAX_GPTCACHE)
+    chosen, some = fresh(twins, MAX_GPTCACHE)
     if not len(chosen):
         return {"n": 0, "traps_served": None, "wishes_served": None}
     answers = gptcache_baseline.ask(python, known, asked.at(chosen))
     return {"n": len(chosen), **shares(answers.is_served, answers.is_right, some)}
 
 
-def _labelled(name: str, twins: Twins, vectors: Vectors) -> tuple[Labelled, Labelled]:
+def labelled_twins(name: str, twins: Twins, vectors: Vectors) -> tuple[Labelled, Labelled]:
+    """Return entries and queries with their vectors, and groups and namespaces as numbers."""
     texts = [text for _, text in (*twins.entries, *twins.queries)]
     rows = vectors.of(name, texts)
     names: dict[str, int] = {}

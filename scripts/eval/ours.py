@@ -8,6 +8,7 @@ as `semcache.build.fit` fits them on labelled traffic. The adapter is learned fr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from eval.retrieval import Floats, Ints
 from semcache.build.adapter import adapt_all, train_adapter
 from semcache.build.boost import BoostConfig, boost
 from semcache.build.generic import generic_trees
-from semcache.build.known import Judged, KnownRows, Query, Words
+from semcache.build.known import KnownRows, Query, Words
 from semcache.core.verifier import SIGNS, Verifier
 from semcache.store.faiss_index import exact_neighbours
 
@@ -27,6 +28,9 @@ _MIN_ADAPTED = 60  # answers with two phrasings, as a build asks for
 _MIN_FITTED = 300
 _N_NEIGHBOURS = 64
 _LOCAL = BoostConfig(n_trees=160, min_weight=20.0)
+
+Trees = npt.NDArray[Any]
+"""(n,) of `semcache.core.verifier.TREE`."""
 
 
 class Model(Protocol):
@@ -63,10 +67,12 @@ def fit(  # noqa: PLR0917 - six columns of two tables, in the order of the table
         known_contexts: namespaces of the known phrasings, where the set has any.
         fit_contexts: namespaces of the queries.
     """
-    model = _Bundle(known_texts, known_groups, known_vectors, known_contexts, trees=trees_without(left_out), seed=seed)
+    decision = _Decision(
+        Bundle(known_texts, known_groups, known_vectors, known_contexts, seed=seed), trees_without(left_out)
+    )
     if len(fit_texts) >= _MIN_FITTED:
-        model.learn(fit_texts, fit_groups, fit_vectors, fit_contexts)
-    return model
+        decision.learn(fit_texts, fit_groups, fit_vectors, fit_contexts)
+    return decision
 
 
 def generic(
@@ -78,16 +84,53 @@ def generic(
     left_out: str,
 ) -> Model | None:
     """Return the verifier that ships for corpora too small to fit their own, without the set that is measured."""
-    return _Bundle(known_texts, known_groups, known_vectors, known_contexts, trees=trees_without(left_out), seed=0)
+    bundle = Bundle(known_texts, known_groups, known_vectors, known_contexts, seed=0)
+    return _Decision(bundle, trees_without(left_out))
 
 
-def trees_without(left_out: str) -> npt.NDArray[Any]:
+def trees_without(left_out: str) -> Trees:
     """Return generic trees that never saw a set: the shipped ones where they did not."""
     path = GENERIC / f"{left_out}.npy"
     return np.load(path, allow_pickle=False) if path.exists() else generic_trees()
 
 
-class _Bundle:
+def local_trees(
+    x: npt.NDArray[np.float64],
+    is_right: npt.NDArray[np.bool_],
+    *,
+    logits: npt.NDArray[np.float64],
+    signs: Sequence[int] = SIGNS,
+) -> Trees:
+    """Return a bundle's own trees, fitted on labelled queries on top of what other trees say of them."""
+    return boost(x, is_right, logits=logits, weights=np.ones(len(x)), signs=signs, config=_LOCAL)
+
+
+def logits_of(trees: Trees, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the (n,) logits of trees."""
+    verifier = Verifier(trees)
+    return np.array([verifier.logit(row) for row in x], np.float64)
+
+
+def confidences(logits: npt.NDArray[np.float64], answers: Ints) -> Floats:
+    """Return (n,) confidences, 0 where there is no answer to serve."""
+    found = np.where(answers >= 0, 1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))), 0.0)
+    return found.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a decision sees of queries.
+
+    Attributes:
+        x: (n, n_features) float64.
+        answers: (n,) the group of each one's candidate, -1 for none.
+    """
+
+    x: npt.NDArray[np.float64]
+    answers: Ints
+
+
+class Bundle:
     """Known phrasings as a bundle's decision sees them, one table of rows a namespace."""
 
     def __init__(
@@ -97,12 +140,13 @@ class _Bundle:
         vectors: Floats,
         contexts: Ints | None,
         *,
-        trees: npt.NDArray[Any],
         seed: int,
+        is_adapted: bool = True,
     ) -> None:
-        self._trees = trees
+        """Take the rows; an adapter is learned where enough answers have two, and `is_adapted`."""
         several = int((np.unique(groups, return_counts=True)[1] > 1).sum())
-        self._adapter = train_adapter(vectors, groups, seed=seed) if several >= _MIN_ADAPTED else None
+        learns = is_adapted and several >= _MIN_ADAPTED
+        self._adapter = train_adapter(vectors, groups, seed=seed) if learns else None
         words = Words()
         for text in texts:
             words.add(text)
@@ -117,44 +161,44 @@ class _Bundle:
             self._numbers[context], answers = np.unique(groups[own], return_inverse=True)
             self._rows[context] = _rows([texts[i] for i in own.tolist()], answers, adapted[own], rarity, slots[own])
 
-    def learn(self, texts: Sequence[str], groups: Ints, vectors: Floats, contexts: Ints | None) -> None:
-        """Fit trees on labelled queries, on top of the generic ones."""
-        x, answers, logits = self._seen(texts, vectors, contexts)
-        known = answers >= 0
-        local = boost(
-            x[known],
-            (answers == groups)[known],
-            logits=logits[known],
-            weights=np.ones(int(known.sum())),
-            signs=SIGNS,
-            config=_LOCAL,
-        )
-        self._trees = np.concatenate([self._trees, local])
+    def adapt(self, vectors: Floats) -> Floats:
+        """Return vectors moved by the adapter, where there is one."""
+        return adapt_all(vectors, self._adapter)
 
-    def judge(self, texts: Sequence[str], vectors: Floats, contexts: Ints | None = None) -> tuple[Floats, Ints]:
-        """As `Model.judge`."""
-        _, answers, logits = self._seen(texts, vectors, contexts)
-        confidences = np.where(answers >= 0, 1.0 / (1.0 + np.exp(-np.clip(logits, -60, 60))), 0.0)
-        return confidences.astype(np.float32), answers
-
-    def _seen(
-        self, texts: Sequence[str], vectors: Floats, contexts: Ints | None
-    ) -> tuple[npt.NDArray[np.float64], Ints, npt.NDArray[np.float64]]:
-        """Return features, answers (-1 for none) and logits of queries."""
-        verifier, adapted = Verifier(self._trees), adapt_all(vectors, self._adapter)
+    def see(self, texts: Sequence[str], vectors: Floats, contexts: Ints | None = None) -> Seen:
+        """Return what the decision sees of queries with (n, dim) unit vectors of the encoder."""
+        adapted = self.adapt(vectors)
         places = np.zeros(len(texts), np.int64) if contexts is None else contexts
-        x = np.zeros((len(texts), len(SIGNS)))
-        answers, logits = np.full(len(texts), -1, np.int64), np.full(len(texts), -60.0)
+        seen = Seen(np.zeros((len(texts), len(SIGNS))), np.full(len(texts), -1, np.int64))
         for context in np.unique(places).tolist():
             if context not in self._rows:
                 continue
             own = np.flatnonzero(places == context)
-            judged: list[Judged] = list(self._rows[context].judge([Query(texts[i], adapted[i]) for i in own.tolist()]))
+            judged = self._rows[context].judge([Query(texts[i], adapted[i]) for i in own.tolist()])
             for i, found in zip(own, judged, strict=True):
-                x[i] = found.features
-                answers[i] = self._numbers[context][found.candidate.answer]
-                logits[i] = verifier.logit(found.features)
-        return x, answers, logits
+                seen.x[i] = found.features
+                seen.answers[i] = self._numbers[context][found.candidate.answer]
+        return seen
+
+
+@dataclass(slots=True)
+class _Decision:
+    """A bundle with its trees."""
+
+    bundle: Bundle
+    trees: Trees
+
+    def learn(self, texts: Sequence[str], groups: Ints, vectors: Floats, contexts: Ints | None) -> None:
+        """Fit trees on labelled queries, on top of the generic ones."""
+        seen = self.bundle.see(texts, vectors, contexts)
+        known = seen.answers >= 0
+        x, is_right = seen.x[known], (seen.answers == groups)[known]
+        self.trees = np.concatenate([self.trees, local_trees(x, is_right, logits=logits_of(self.trees, x))])
+
+    def judge(self, texts: Sequence[str], vectors: Floats, contexts: Ints | None = None) -> tuple[Floats, Ints]:
+        """As `Model.judge`."""
+        seen = self.bundle.see(texts, vectors, contexts)
+        return confidences(logits_of(self.trees, seen.x), seen.answers), seen.answers
 
 
 def _rows(

@@ -31,12 +31,12 @@ def tables(documents: Sequence[Document]) -> str:
         ("Near twins: traps served / wishes served", near_twins(twins)),
         ("Near twins: wishes served by the best threshold at 1 % and 5 % of the traps", twins_at(twins)),
     ]
-    return "\n\n".join(f"### {title}\n\n{table}" for title, table in sections if table)
+    return "\n\n".join(f"### {title}\n\n{body}" for title, body in sections if body)
 
 
-def replaced(text: str, new: str) -> str:
-    """Return a document with something new between its markers."""
-    before, after = text[: text.index(BEGIN) + len(BEGIN)], text[text.index(END) :]
+def replaced(text: str, new: str, *, begin: str = BEGIN, end: str = END) -> str:
+    """Return a document with something new between two markers."""
+    before, after = text[: text.index(begin) + len(begin)], text[text.index(end) :]
     return f"{before}\n\n{new}\n\n{after}"
 
 
@@ -46,9 +46,9 @@ def sizes(documents: Sequence[Document]) -> str:
     rows = []
     for document in documents:
         counts = [f"{_median(document, key):,.0f}" for key in ("n_known", "n_queries", "n_test")]
-        rest = [_share(_median(document, key)) for key in ("must_miss", "nearest_right")]
+        rest = [share(_median(document, key)) for key in ("must_miss", "nearest_right")]
         rows.append((_name(document), *counts, *rest, str(len(_seeds(document)))))
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _levels(documents: Sequence[Document], origin: str) -> str:
@@ -64,7 +64,7 @@ def _levels(documents: Sequence[Document], origin: str) -> str:
                 points = [row["judged"][name][place][origin] for row in _seeds(document) if name in row["judged"]]
                 cells.append(_range(points) if origin == "best" else _points(points, ("coverage", "error")))
         rows.append(tuple(cells))
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def ranking(documents: Sequence[Document]) -> str:
@@ -77,7 +77,7 @@ def ranking(documents: Sequence[Document]) -> str:
             points = [row["ranking"][name] for row in _seeds(document) if name in row["ranking"]]
             cells.append(_points(points, ("aurc", "roc_auc")))
         rows.append(tuple(cells))
-    return _table(("set-up", *names), rows)
+    return table(("set-up", *names), rows)
 
 
 def rules(documents: Sequence[Document]) -> str:
@@ -91,7 +91,7 @@ def rules(documents: Sequence[Document]) -> str:
         cells += [_points([row["fixed"][name] for row in seeds], ("coverage", "error")) for name in fixed]
         cells.append(_points([row["gptcache"] for row in seeds if "gptcache" in row], ("coverage", "error")))
         rows.append((_name(document), *cells))
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def online(documents: Sequence[Document]) -> str:
@@ -114,7 +114,7 @@ def online(documents: Sequence[Document]) -> str:
                 ]
                 cells.append(_points(points, ("coverage", "error", "stream_error")))
             rows.append((_name(document), start, grid, *cells))
-    return _table(("set-up", "start", "grid", *(f"delta {_per_cent(delta)}" for delta in deltas)), rows)
+    return table(("set-up", "start", "grid", *(f"delta {_per_cent(delta)}" for delta in deltas)), rows)
 
 
 def resplits(documents: Sequence[Document]) -> str:
@@ -128,9 +128,9 @@ def resplits(documents: Sequence[Document]) -> str:
             entries = [entry for row in _seeds(document) for entry in row["resplits"].get(name, ())]
             for level in levels:
                 pair = ([one for one in entries if _is(one, level, origin)] for origin in ("calibration", "proof"))
-                cells.append(" / ".join(_share(_middle(one["exceeded"] for one in found)) for found in pair))
+                cells.append(" / ".join(share(_middle(one["exceeded"] for one in found)) for found in pair))
         rows.append(tuple(cells))
-    return _table(("set-up", *(f"{name} {_per_cent(level)}" for name in names for level in levels)), rows)
+    return table(("set-up", *(f"{name} {_per_cent(level)}" for name in names for level in levels)), rows)
 
 
 def _of_cosine(documents: Sequence[Document]) -> list[dict[str, Any]]:
@@ -148,9 +148,9 @@ def near_twins(documents: Sequence[Document]) -> str:
     for document in documents:
         found = document["figures"]["twins"]
         served = [*(found["rules"].get(name, {}) for name in names), found.get("gptcache", {})]
-        cells = [f"{_share(one.get('traps_served'))} / {_share(one.get('wishes_served'))}" for one in served]
+        cells = [f"{share(one.get('traps_served'))} / {share(one.get('wishes_served'))}" for one in served]
         rows.append((_name(document), f"{found['n_traps']:,}", f"{found['n_wishes']:,}", *cells))
-    return _table(("set", "traps", "wishes", *names, "GPTCache"), rows)
+    return table(("set", "traps", "wishes", *names, "GPTCache"), rows)
 
 
 def twins_at(documents: Sequence[Document]) -> str:
@@ -163,11 +163,11 @@ def twins_at(documents: Sequence[Document]) -> str:
     rows = [
         (
             _name(found),
-            *(_share(row[name]) for name in ("cosine", "margin") for row in found["figures"]["twins"]["best"]),
+            *(share(row[name]) for name in ("cosine", "margin") for row in found["figures"]["twins"]["best"]),
         )
         for found in documents
     ]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _seeds(document: Document) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def _median(document: Document, key: str) -> float:
 def _points(points: Sequence[dict[str, Any]], fields: Iterable[str]) -> str:
     if not points:
         return NOT_MEASURED
-    return " / ".join(_share(_middle(one[field] for one in points)) for field in fields)
+    return " / ".join(share(_middle(one[field] for one in points)) for field in fields)
 
 
 def _middle(values: Iterable[float | None]) -> float | None:
@@ -197,10 +197,11 @@ def _middle(values: Iterable[float | None]) -> float | None:
 def _range(points: Sequence[dict[str, Any]]) -> str:
     """Return the median coverage, with the least and the greatest."""
     values = [one["coverage"] for one in points]
-    return f"{_share(median(values))} ({_share(min(values))}-{_share(max(values))})" if values else NOT_MEASURED
+    return f"{share(median(values))} ({share(min(values))}-{share(max(values))})" if values else NOT_MEASURED
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """Return a share as the tables show it."""
     return NOT_MEASURED if value is None else f"{value:.3f}".lstrip("0") if value < 1 else "1.00"
 
 
@@ -208,7 +209,8 @@ def _per_cent(value: float) -> str:
     return f"{100 * value:g} %"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; nothing where there are no rows."""
     if not rows:
         return ""
     lines = [" | ".join(row) for row in (heads, ["---"] * len(heads), *rows)]
