@@ -209,7 +209,7 @@ def _drop_misspelt(lone: list[str], lacking: list[str], query: Lexical, variant:
     initials = {other[0] for other in lacking}
     for term in tuple(lone):
         first, second = term[0], term[1:2]
-        if first not in initials and second not in initials:
+        if (first not in initials and second not in initials) or term not in lone:  # it was half of another one
             continue
         for other in lacking:
             if first != other[0] and (second != other[0] or first != other[1:2]):
