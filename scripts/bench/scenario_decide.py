@@ -39,7 +39,7 @@ def run(scratch: Scratch) -> Report:
     """Measure on both bundles with shipped questions in other words, none of which is asked twice but where said."""
     warm = (
         f"the interpreter and what {_N_TEXTS:,} other questions leave in the caches of words and of rows' readings; "
-        "`first` has nothing in them; `repeated` asks the questions of `decision` again"
+        "`first` are those, right after open; `repeated` asks the questions of `decision` again"
     )
     report = Report("decide", warm, scratch.seed, {"rows": {}, "texts": _N_TEXTS})
     for label, name in (("speckit", SPECKIT), ("large", scratch.large)):

@@ -67,8 +67,8 @@ ANSWER_FACTS = np.dtype([("n_rows", "<i4"), ("cohesion", "<f4"), ("hardness", "<
 """Of each answer: its rows, the mean of their `closest`, the most of their `hardness`."""
 
 
-class _Slots(dict[str, int]):
-    """The slots of terms; at most `_MOST_KEPT`, then it starts anew."""
+class _SlotOf(dict[str, int]):
+    """The slot of each term met so far; at most `_MOST_KEPT`, then it starts anew."""
 
     def __missing__(self, term: str) -> int:
         slot = token_slot(term, N_SLOTS)
@@ -78,7 +78,7 @@ class _Slots(dict[str, int]):
         return slot
 
 
-_SLOTS = _Slots()
+_SLOT_OF = _SlotOf()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ def lexical(query: Lexical, variant: Lexical, siblings: Slots, rarity: TokenRari
     for term in query.places:
         weight = rarity[term]
         total += weight
-        if _SLOTS[term] not in said:
+        if _SLOT_OF[term] not in said:
             unsaid += weight
     return (unsaid / total if total > 0.0 else 0.0, *compare(query, variant, rarity.__getitem__))
 

@@ -211,7 +211,7 @@ def _drop_misspelt(lone: list[str], lacking: list[str], query: Lexical, variant:
         if term not in lone:
             continue  # the second half of a word that the other text writes as one
         first, second = term[0], term[1:2]
-        if first not in initials and second not in initials:
+        if (first not in initials and second not in initials) or term not in lone:  # it was half of another one
             continue
         for other in lacking:
             if first != other[0] and (second != other[0] or first != other[1:2]):

@@ -16,7 +16,7 @@ from semcache.core.features import FEATURES, RETRIEVAL
 
 DEPTH = 3
 _INNER, _LEAVES = 2**DEPTH - 1, 2**DEPTH
-_BITS = 8
+_BITS = 8  # of the byte that holds a tree's turns: its inner nodes, and one that never turns
 TREE = np.dtype([("feature", "<i2", (_INNER,)), ("threshold", "<f4", (_INNER,)), ("leaf", "<f4", (_LEAVES,))])
 """A complete tree of depth 3, level by level: right where the feature is over the threshold."""
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from semcache.core.features import (
     RETRIEVAL,
     ROW_FACTS,
     Candidate,
+    _SlotOf,
     lexical,
     pool,
     rarities,
@@ -112,6 +114,19 @@ def test_without_a_rival_the_last_row_stands_in_for_it() -> None:
     assert found["share"] < 7.0
 
 
+def test_a_share_counts_rows_among_the_first_ten_and_five() -> None:
+    """The candidate's rows 0, 4, 5 and 10: two of five, three of ten."""
+    answers = [1 if i in {0, 4, 5, 10} else -1 - i for i in range(12)]
+    found = named(pooled([0.75] + [0.5] * 11, answers, [0] * 12))
+    assert (found["share_of_5"], found["share_of_10"]) == (0.4, 0.3)
+
+
+def test_three_rows_of_other_answers_are_compared_with_three_of_the_candidate() -> None:
+    """A fourth row on either side counts no more."""
+    found = named(pooled([0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0.0, 0.0], [0, 1, 0, 1, 0, 1, 0, 1], [0] * 8))
+    assert found["mean_margin"] == 0.125
+
+
 def test_a_single_row_is_a_neighbourhood() -> None:
     """Nothing to compare with: no margin, no range."""
     candidate = pooled([0.75], [1], [3])
@@ -199,6 +214,14 @@ def test_no_word_is_no_slot() -> None:
 def test_the_slot_of_a_token_never_changes(token: str, slot: int) -> None:
     """CRC-32 of its UTF-8 bytes, modulo 65,535: bundles hold them."""
     assert token_slot(token, N_SLOTS) == slot
+
+
+def test_slots_that_were_worked_out_are_thrown_away_before_they_are_too_many() -> None:
+    """A service may be asked any number of words."""
+    kept = _SlotOf()
+    with patch("semcache.core.features._MOST_KEPT", 2):
+        assert [kept[term] for term in ("postgr", "", "caf\u00e9", "postgr")] == [36_279, 0, 56_162, 36_279]
+    assert len(kept) == 2
 
 
 def test_a_term_never_seen_weighs_one_and_one_in_every_text_next_to_nothing() -> None:

@@ -199,6 +199,12 @@ def test_a_misspelt_word_a_synonym_and_a_word_in_two_are_matched(query: str, var
     assert found["soft"] > 0.0
 
 
+def test_half_of_a_word_is_not_matched_a_second_time() -> None:
+    """The second half went with "keyboard": taking it out again for "borad" raised."""
+    found = features_of("key board layout", "keyboard borad layout")
+    assert (found["query_unmatched"], found["variant_unmatched"]) == (0.0, pytest.approx(1 / 3))
+
+
 @pytest.mark.parametrize(
     ("query", "variant"),
     [

@@ -87,6 +87,17 @@ def test_a_feature_that_is_no_number_goes_left() -> None:
     assert verifier.logit(np.full(len(FEATURES), np.nan)) == 1.0
 
 
+@pytest.mark.parametrize("right_at", range(128))
+def test_whatever_the_other_nodes_say_only_the_path_counts(right_at: int) -> None:
+    """All 128 ways in which seven nodes can turn, walked node by node."""
+    x = np.full(len(FEATURES), -1.0)
+    x[[node for node in range(7) if right_at >> node & 1]] = 1.0
+    node = 0
+    while node < 7:
+        node = 2 * node + (2 if x[node] > node / 8 else 1)
+    assert Verifier(grown(LEAVES)).logit(x) == LEAVES[node - 7]
+
+
 @pytest.mark.parametrize(("value", "leaf"), [(np.inf, 8.0), (-np.inf, 1.0)])
 def test_endless_features_have_a_side(value: float, leaf: float) -> None:
     """As any other number over or under the threshold."""

@@ -118,6 +118,23 @@ def test_what_is_judged_has_every_feature(version: Version) -> None:
     assert found.confidence == version.verifier.confidence(found.features)
 
 
+def test_each_row_has_the_answer_of_its_entry(build: Callable[..., BuildReport]) -> None:
+    """Entries that share an answer share its number; a guard has none and keeps its own."""
+    again = {"id": "login/again", "query": "one more login page", "answer": ENTRIES[0]["answer"], "namespace": "shell"}
+    with Cache.open(build([ENTRIES[0], again, ENTRIES[1]]).path.parent.parent) as cache:
+        reader = cache._current().reader
+        assert reader.rows.tolist() == [0, 0, 0, -1, 1, 2, 2, -3]
+        assert reader.answers.tolist() == [0, 0, 0, -1, 0, 1, 1, -3]
+
+
+def test_a_lookup_asks_the_exact_tier_once(cache: Cache) -> None:
+    """The version that is live when it begins, also where it goes on to the semantic tier."""
+    with patch.object(Version, "exact", autospec=True, side_effect=Version.exact) as exact:
+        assert cache.lookup("now add login page", max_error=0.1).hit
+        assert cache.lookup("now add login page").hit
+        assert exact.call_count == 2
+
+
 def test_one_version_reads_a_text_once(version: Version) -> None:
     """Readings of rows are kept, and thrown away before they are too many."""
     judged(version, "now add login page")
