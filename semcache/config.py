@@ -75,7 +75,7 @@ class BuildConfig:
         max_error: the error promised to callers who name none: 0.005, 0.01, 0.02, 0.05 or 0.1. Where it cannot be
             certified, the next larger one that can.
         outside_share: of queries without a right answer among those that certify. 0 to 0.9.
-        adapter: learn one where it raises held-out coverage.
+        adapter: learn one where it raises held-out coverage. A build that follows a version keeps what that one has.
         n_neighbours: rows that are looked at for a decision. 2 to 1024.
         min_recall_at_1, min_recall_at_10: the build fails below these. 0 to 1.
         compress: store values zstd-compressed with a trained dictionary (smaller; no longer zero-copy).
@@ -88,6 +88,7 @@ class BuildConfig:
     Changes speed or memory:
         n_workers: threads that embed; 0 means one a core.
         batch_rows: texts in flight per worker. 16 to 65,536.
+        keep_vectors: keep what is embedded in the root, and read what is kept there. 1.5 kB a text for MiniLM.
     """
 
     model: str = DEFAULT_MODEL
@@ -105,6 +106,7 @@ class BuildConfig:
     fresh: bool = False
     n_workers: int = 0
     batch_rows: int = 512
+    keep_vectors: bool = True
 
     def __post_init__(self) -> None:
         if self.index not in ("auto", "flat", "ivf", "hnsw"):

@@ -41,6 +41,17 @@ _WEIGHTS = {"outside": 0.7, "twin": 0.5, "reworded": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a version takes over from the one it follows, so that the vectors of its rows stay the same.
+
+    Attributes:
+        adapter: (dim, dim) float32; None where vectors are used as they are.
+    """
+
+    adapter: FloatRows | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficUse:
     """What labelled traffic was good for.
 
@@ -81,7 +92,9 @@ class _Traffic:
     certifying: list[Outcome]
 
 
-def fit_decision(rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked] = ()) -> Fitted:
+def fit_decision(
+    rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked] = (), kept: Kept | None = None
+) -> Fitted:
     """Fit the decision of a corpus on its own variants, and on labelled traffic where there is some.
 
     Args:
@@ -89,9 +102,9 @@ def fit_decision(rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequ
         config: of the build.
         embed: texts to (n, dim) float32 unit rows of the encoder.
         traffic: a sample of the queries to come.
+        kept: of the version that this one follows; None to learn everything anew.
     """
-    others, folds = _adapting(rows, config, embed)
-    adapter = train(rows, np.ones(len(rows.answers), np.bool_), config) if folds else None
+    adapter, folds, others = _adapting(rows, config, embed, kept)
     known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
     vectors = adapt_all(embed([query.text for query in traffic]), adapter) if traffic else rows.vectors[:0]
     asked = _parted(judge_traffic(rows, known, traffic, vectors, config), config)
@@ -107,13 +120,25 @@ def fit_decision(rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequ
     return Fitted(arrays, _info(best, config, has_adapter=adapter is not None), known.vectors, use)
 
 
-def _adapting(rows: Rows, config: BuildConfig, embed: Embed) -> tuple[list[Outcome], list[Fold]]:
-    """Say whether an adapter helps: return queries that certify nothing, and the adapters that judge; none if not."""
+def _adapting(
+    rows: Rows, config: BuildConfig, embed: Embed, kept: Kept | None
+) -> tuple[FloatRows | None, list[Fold], list[Outcome]]:
+    """Return the adapter, those that judge in its place, and judged queries that certify nothing.
+
+    Where nothing is kept, there is an adapter where it helps. One that is kept was learned from other rows; those that
+    judge are learned from these, each without the queries it judges.
+    """
     choosing = _plan(rows, config.seed + 1, config, embed)
-    plain, folds = judge(rows, choosing, None, config), fold_adapters(rows, config)
-    if folds and _coverage(adapted := judge_by_folds(rows, choosing, folds, config)) > _coverage(plain) + _MIN_GAIN:
-        return adapted, folds
-    return plain, []
+    folds = fold_adapters(rows, config) if kept is None or kept.adapter is not None else []
+    if not folds:
+        return None, [], judge(rows, choosing, None, config)
+    adapted = judge_by_folds(rows, choosing, folds, config)
+    if kept is not None:
+        return kept.adapter, folds, adapted
+    plain = judge(rows, choosing, None, config)
+    if _coverage(adapted) > _coverage(plain) + _MIN_GAIN:
+        return train(rows, np.ones(len(rows.answers), np.bool_), config), folds, adapted
+    return None, [], plain
 
 
 def _plan(rows: Rows, seed: int, config: BuildConfig, embed: Embed) -> Pairs:

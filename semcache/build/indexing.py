@@ -41,14 +41,19 @@ class BuiltIndex:
     n_queries: int
 
 
-def build_measured(vectors: FloatRows, config: BuildConfig) -> BuiltIndex:
+def build_measured(vectors: FloatRows, config: BuildConfig, *, trained: bytes = b"") -> BuiltIndex:
     """Build the index a config asks for over (n, dim) float32 unit rows, with the least effort that recalls enough.
+
+    Args:
+        vectors: the rows.
+        config: of the build.
+        trained: what an index of this kind was trained to be for an earlier version; empty to train one.
 
     Raises:
         RecallError: even the most effort finds too few of the exact neighbours.
     """
     kind: IndexKind = choose_kind(len(vectors)) if config.index == "auto" else config.index
-    index = build_index(vectors, kind=kind, seed=config.seed)
+    index = build_index(vectors, kind=kind, seed=config.seed, trained=trained if kind == "ivf" else b"")
     sample = _sample(vectors, seed=config.seed)
     if len(vectors) < 2 or not len(sample):
         return BuiltIndex(index, kind, efforts(index)[-1], 1.0, 1.0, 0)

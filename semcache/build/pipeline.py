@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,8 @@ import orjson
 
 from semcache import __version__
 from semcache.build.embed_pool import EmbedPool
-from semcache.build.encoders import ensure_encoder
-from semcache.build.fit import Fitted, TrafficUse, fit_decision
+from semcache.build.encoders import HASHING_MODEL, ensure_encoder
+from semcache.build.fit import Fitted, Kept, TrafficUse, fit_decision
 from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
 from semcache.build.indexing import BuiltIndex, build_measured
@@ -23,7 +23,7 @@ from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
 from semcache.build.traffic import Traffic
 from semcache.bundle.decision import save_decision
-from semcache.bundle.layout import INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
+from semcache.bundle.layout import EMBEDDINGS_DIR, INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
 from semcache.bundle.locate import locate
 from semcache.bundle.numbering import Numbering, number_like, plain_numbering
 from semcache.bundle.reader import VersionReader
@@ -35,10 +35,11 @@ from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo,
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec
+from semcache.embed.kept import keeping
 from semcache.embed.registry import load_embedder
 from semcache.errors import BundleError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary
-from semcache.store.faiss_index import frame_of, write_index
+from semcache.store.faiss_index import frame_of, trained_frame, write_index
 from semcache.store.fsio import FileSystem
 from semcache.types import LabelledQuery
 
@@ -141,21 +142,21 @@ class _Build:
             scan = scan_corpora(self.paths)
             scan.raise_problems()
         opened = open_generated(self.paths, scan, self.config)
-        with opened as self.generated, open_staging(self.fs, self.root, name) as staging:
+        with opened as self.generated, open_staging(self.fs, self.root, name) as staging, ExitStack() as stack:
             with self._stage("export"):
                 encoder_folder = ensure_encoder(self.fs, self.root, self.config.model)
-                embedder = load_embedder(encoder_folder)
+                embedder = stack.enter_context(self._remembering(load_embedder(encoder_folder)))
             if self.generated is not None:
                 with self._stage("augment"):
                     self._claim(self.generated, scan, embedder)
             with self._stage("embed"):
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("fit"):
-                numbering = self._number(staging, embedder)
-                fitted = self._fit(staging, scan, vectors, embedder)
+                numbering, base = self._number(staging, embedder)
+                fitted = self._fit(staging, scan, vectors, embedder, base)
                 del vectors
             with self._stage("index"):
-                index = self._index(staging, self._renumber(staging, fitted, numbering))
+                index = self._index(staging, self._renumber(staging, fitted, numbering), base)
             with self._stage("publish"):
                 encoder = _encoder_info(embedder, read_spec(encoder_folder).name)
                 counts = _with_dead(counts, numbering)
@@ -177,6 +178,12 @@ class _Build:
             fitted.traffic if self.traffic else None,
             self.traffic.unknown(),
         )
+
+    def _remembering(self, embedder: Embedder) -> AbstractContextManager[Embedder]:
+        """Have an embedder read what any build of this root embedded before, where that is less work."""
+        if not self.config.keep_vectors or self.config.model == HASHING_MODEL:
+            return nullcontext(embedder)
+        return keeping(embedder, self.root / EMBEDDINGS_DIR / f"{embedder.fingerprint}.mdb")
 
     def _claim(self, generated: Generated, scan: CorpusScan, embedder: Embedder) -> None:
         claim_generated(
@@ -255,7 +262,14 @@ class _Build:
                 self.traffic.take_variant(key, entry.namespace)
                 yield text
 
-    def _fit(self, staging: Staging, scan: CorpusScan, vectors: FloatRows, embedder: Embedder) -> Fitted:
+    def _fit(
+        self,
+        staging: Staging,
+        scan: CorpusScan,
+        vectors: FloatRows,
+        embedder: Embedder,
+        base: VersionReader | None,
+    ) -> Fitted:
         self.progress("fit", 0, 0)
         rarity, words = self.words.finish()
         asked = self.traffic.asked(scan.namespaces)
@@ -270,17 +284,18 @@ class _Build:
                 words=words,
                 namespace_names=scan.namespaces,
             )
-            return fit_decision(rows, config=self.config, embed=embedder.embed, traffic=asked)
+            kept = None if base is None else Kept(base.decision.adapter)
+            return fit_decision(rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept)
 
-    def _number(self, staging: Staging, embedder: Embedder) -> Numbering:
-        """Number what is staged like the live version, where that can be followed."""
+    def _number(self, staging: Staging, embedder: Embedder) -> tuple[Numbering, VersionReader | None]:
+        """Number what is staged like the live version, and return that, where it can be followed."""
         with StagedRows(staging.folder) as staged:
             plain = plain_numbering(staged.contents())
             base = None if self.config.fresh else self._base(staging, embedder)
             if base is None:
-                return plain
+                return plain, None
             numbering = number_like(base.contents(), staged.contents())
-            return numbering if numbering.is_worth_keeping else plain
+            return (numbering, base) if numbering.is_worth_keeping else (plain, None)
 
     def _base(self, staging: Staging, embedder: Embedder) -> VersionReader | None:
         """Open the live version; None where there is none of the same encoder and compression, or it is damaged."""
@@ -309,8 +324,9 @@ class _Build:
         vectors[numbering.rows] = fitted.vectors
         return vectors
 
-    def _index(self, staging: Staging, vectors: FloatRows) -> BuiltIndex:
-        built = build_measured(vectors, self.config)
+    def _index(self, staging: Staging, vectors: FloatRows, base: VersionReader | None) -> BuiltIndex:
+        trained = b"" if base is None else trained_frame(base.folder / INDEX_FILE)
+        built = build_measured(vectors, self.config, trained=trained)
         write_index(built.index, staging.folder / INDEX_FILE)
         (staging.folder / _VECTORS_SCRATCH).unlink()
         return built

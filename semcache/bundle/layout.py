@@ -15,6 +15,8 @@ SOURCES_DIR = "sources"
 EXPORT_LOCK_FILE = "export.lock"
 CHUNKS_DIR = "chunks"
 """Of a root: chunks of releases, by the sha256 of their bytes."""
+EMBEDDINGS_DIR = "embeddings"
+"""Of a root: vectors that builds made, by encoder. Writer's own; may be deleted at any time."""
 TRUST_DIR = "trust"
 """Of a root: what is known of each remote that something was pulled from."""
 PULLED_FILE = "pulled.json"
@@ -78,7 +80,7 @@ PROBE_MIN_COSINE = 0.999
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a bundle or a namespace may be called."""
-RESERVED_NAMES = (ENCODERS_DIR, CHUNKS_DIR, TRUST_DIR)
+RESERVED_NAMES = (ENCODERS_DIR, CHUNKS_DIR, EMBEDDINGS_DIR, TRUST_DIR)
 _ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 
 

@@ -29,6 +29,7 @@ def test_the_names_on_disk_never_change() -> None:
         "ADAPTER_FILE": "adapter.npy",
         "EXPORT_LOCK_FILE": "export.lock",
         "CHUNKS_DIR": "chunks",
+        "EMBEDDINGS_DIR": "embeddings",
         "TRUST_DIR": "trust",
         "PULLED_FILE": "pulled.json",
         "ROW_FACTS_FILE": "row_facts.npy",
