@@ -30,7 +30,7 @@ class Counting(HashingEmbedder):
 
 
 def test_what_was_embedded_once_is_read(tmp_path: Path) -> None:
-    """To the bit, in any order, by the next build as well; a text that stands twice is one."""
+    """To the bit, in any order, by the next build as well."""
     plain, first, second = HashingEmbedder(), Counting(), Counting()
     with keeping(first, tmp_path / "e" / "v.mdb") as kept:
         assert np.array_equal(kept.embed(TEXTS), plain.embed(TEXTS))
