@@ -66,6 +66,9 @@ def build(
     ] = None,
     n_workers: Annotated[int | None, typer.Option("--workers", help="Embedding threads. [default: one a core]")] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Compress values: smaller, not zero-copy.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Follow no earlier version: number all rows anew, learn the adapter anew.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Build a bundle from corpus files and make it the live version."""
@@ -82,6 +85,7 @@ def build(
             "n_rules": n_rules,
             "n_workers": n_workers,
             "compress": compress or None,
+            "fresh": fresh or None,
         }
     )
     labelled = read_labelled(traffic or [])
