@@ -191,6 +191,9 @@ def test_every_part_of_the_package_is_seen() -> None:
     assert {part for module in modules - FREE for part in [module.split(".")[0]]} == set().union(*LAYERS)
 
 
+LMDB_FILES = "'store/lmdb_values.py', 'store/lmdb_vectors.py'"
+
+
 @pytest.mark.parametrize(
     ("file", "text", "problem"),
     [
@@ -272,8 +275,7 @@ def test_a_cycle_is_found(tmp_path: Path) -> None:
         (
             "core/a.py",
             "def f():\n    from lmdb import verify",
-            "lmdb: imported by ['core/a.py', 'store/lmdb_values.py', 'store/lmdb_vectors.py'], allowed "
-            "['store/lmdb_values.py', 'store/lmdb_vectors.py']",
+            f"lmdb: imported by ['core/a.py', {LMDB_FILES}], allowed [{LMDB_FILES}]",
         ),
         ("embed/onnx.py", "import tokenizers", "onnxruntime: imported by [], allowed ['embed/onnx.py']"),
         ("build/a.py", "import onnx.helper", "onnx: imported by ['build/a.py'], allowed []"),
