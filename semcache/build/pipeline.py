@@ -19,6 +19,7 @@ from semcache.build.fit import Fitted, Kept, TrafficUse, fit_decision
 from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
 from semcache.build.indexing import BuiltIndex, build_measured
+from semcache.build.kept import keeping
 from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
 from semcache.build.traffic import Traffic
@@ -35,7 +36,6 @@ from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo,
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec
-from semcache.embed.kept import keeping
 from semcache.embed.registry import load_embedder
 from semcache.errors import BundleError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semcache.build.kept import KeptEmbedder, keeping
 from semcache.core.vectors import FloatRows
 from semcache.embed.hashing import HashingEmbedder
-from semcache.embed.kept import KeptEmbedder, keeping
 from semcache.store.lmdb_vectors import VectorStore
 
 TEXTS = ["add a login", "drop the table", "", "add a login", "\ud800 unpaired"]
