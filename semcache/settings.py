@@ -17,7 +17,7 @@ from semcache.errors import ConfigError
 
 SETTINGS_FILE = "semcache.toml"
 _PREFIX = "SEMCACHE_"
-_ALLOWED = ("root", "build", "llm")
+_ALLOWED = ("root", "keys", "build", "llm")
 
 
 def resolve_root(argument: Path | None, *, environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Path:

@@ -65,9 +65,11 @@ def simple_decision() -> Iterator[None]:
         _is_small.reset(token)
 
 
-def _fit(rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked]) -> fit.Fitted:
+def _fit(
+    rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked], kept: fit.Kept | None
+) -> fit.Fitted:
     token = _is_small.set(_is_small.get() or config.model == "hashing")
     try:
-        return _fit_decision(rows, config=config, embed=embed, traffic=traffic)
+        return _fit_decision(rows, config=config, embed=embed, traffic=traffic, kept=kept)
     finally:
         _is_small.reset(token)

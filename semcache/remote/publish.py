@@ -156,7 +156,7 @@ class _Cut:
             if last > self.columns.n_items(column) or not self._agrees(column, first, last, piece):
                 break
             first, n_kept = last, n_kept + 1
-        return self._without_small(column, n_kept)
+        return self._without_small(column, pieces[:n_kept])
 
     def _agrees(self, column: str, first: int, last: int, piece: Piece) -> bool:
         try:
@@ -164,11 +164,9 @@ class _Cut:
         except ValueError as error:
             raise ReleaseError(str(self.folder.path), f"a piece of {column} is of no known form: {error}") from error
 
-    def _without_small(self, column: str, n_kept: int) -> int:
-        """Leave out pieces at the end that can be joined with what is new."""
-        assert self.before is not None
-        pieces = self.before.columns[column]
-        n_new = self.columns.n_items(column) - sum(piece.n_items for piece in pieces[:n_kept])
+    def _without_small(self, column: str, pieces: Sequence[Piece]) -> int:
+        """Return how many pieces stay when those at the end are left out that can be joined with what is new."""
+        n_kept, n_new = len(pieces), self.columns.n_items(column) - sum(piece.n_items for piece in pieces)
         while n_new and n_kept and pieces[n_kept - 1].n_items + n_new <= MERGED_ITEMS:
             n_kept -= 1
             n_new += pieces[n_kept].n_items

@@ -36,7 +36,8 @@ def test_build_json(corpus: Path, tmp_path: Path) -> None:
     found = semcache("build", corpus, "--name", "mine", "--root", tmp_path, *HASHING, "--json").json
     assert found["path"] == str(tmp_path / "mine" / "versions" / found["id"])
     assert (found["is_new"], found["n_duplicates"], found["n_rejects"]) == (True, 0, 2)
-    assert found["counts"] == {"entries": 5, "answers": 5, "rows": 11, "guards": 2, "unindexed": 0, "keys": 10}
+    dead = {"dead_entries": 0, "dead_answers": 0, "dead_rows": 0}
+    assert found["counts"] == {"entries": 5, "answers": 5, "rows": 11, "guards": 2, "unindexed": 0, "keys": 10} | dead
     assert set(found["seconds"]) == {"scan", "export", "embed", "fit", "index", "publish"}
 
 

@@ -44,7 +44,8 @@ MANIFEST: dict[str, Any] = {
     "name": "demo",
     "producer": "semcache",
     "seed": 0,
-    "counts": {"entries": 1, "answers": 1, "rows": 1, "guards": 0, "unindexed": 0, "keys": 1},
+    "counts": {"entries": 1, "answers": 1, "rows": 1, "guards": 0, "unindexed": 0, "keys": 1}
+    | {"dead_entries": 0, "dead_answers": 0, "dead_rows": 0},
     "namespaces": ["default"],
     "licences": [],
     "corpora": [{"file": "a", "sha256": "0" * 64, "entries": 1}],

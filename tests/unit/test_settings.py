@@ -193,7 +193,7 @@ def test_an_unknown_setting_is_named_with_those_allowed(tmp_path: Path, text: st
 )
 def test_an_unknown_key_of_the_file_is_named_with_those_allowed(tmp_path: Path, text: str, found: str) -> None:
     """Whatever is asked for: a table with a slip in its name would be no settings, in silence."""
-    expected = f"{tmp_path / 'semcache.toml'}: found {found}, allowed root, build, llm"
+    expected = f"{tmp_path / 'semcache.toml'}: found {found}, allowed root, keys, build, llm"
     for resolve in (resolve_build, resolve_llm):
         with pytest.raises(ConfigError, match=f"^{re.escape(expected)}$"):
             resolve({}, environ={}, folder=toml(tmp_path, text))
