@@ -88,7 +88,7 @@ class BuildConfig:
     Changes speed or memory:
         n_workers: threads that embed; 0 means one a core.
         batch_rows: texts in flight per worker. 16 to 65,536.
-        keep_vectors: keep what is embedded in the root, and read what is kept there. 1.5 kB a text for MiniLM.
+        keep_vectors: keep what is embedded in the root, and read what is kept there. 3 kB a text for MiniLM.
     """
 
     model: str = DEFAULT_MODEL
