@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from semcache.bundle import layout
@@ -16,8 +15,8 @@ from semcache.core.chunk import ChunkRef
 from semcache.core.manifest import Manifest
 from semcache.core.release import COLUMNS, DICTIONARY_FILE, FILES, FRAME_FILE, MOST_ITEMS, ROW_COLUMNS, Piece, Release
 from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
-from semcache.errors import ReleaseError, StorageError
-from semcache.remote.offers import Clock, Offers, parsed
+from semcache.errors import NotPublishedError, ReleaseError, StorageError
+from semcache.remote.offers import Clock, OwnOffers, parsed, utc_now
 from semcache.store.chunks import TEXT_LEVEL, VECTOR_LEVEL, ChunkFolder, pack
 from semcache.store.faiss_index import trained_frame
 from semcache.store.objects import ObjectStore
@@ -52,28 +51,23 @@ class PublishReport:
     sent_bytes: int
 
 
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
-
-
 def publish(
     name: str,
     store: ObjectStore,
-    offers: Offers,
+    offers: OwnOffers,
     *,
     root: str | Path = DEFAULT_ROOT,
     dry_run: bool = False,
     n_workers: int = 8,
     progress: Progress | None = None,
-    clock: Clock = now,
+    clock: Clock = utc_now,
 ) -> PublishReport:
     """Publish the live version of a bundle under its name.
 
     Until the last write, which names it, readers of the remote see the release before.
 
     Args:
-        name: the bundle.
+        name: the bundle, or a path to it.
         store: the remote.
         offers: where the remote says what it offers.
         root: folder of bundles.
@@ -89,12 +83,11 @@ def publish(
     """
     location = locate(name, root=Path(root))
     reader = VersionReader(location, location.live_id(), OpenConfig(verify="full", prefault=False))
-    folder = ChunkFolder(Path(root) / layout.CHUNKS_DIR)
-    raw = offers.read(reader.manifest.name)
-    before = None if raw is None else parsed(raw, name=reader.manifest.name, url=store.url)
+    folder = ChunkFolder(reader.root / layout.CHUNKS_DIR)
+    before = _last_release(reader.manifest.name, store, offers)
     if before is not None and before.manifest == reader.manifest:
         return PublishReport(reader.id, before.number, False, _size(before.chunks()), 0, 0)
-    cut = _Cut(reader, before, folder, lambda refs: _fetch(store, refs, folder))
+    cut = _Cut(reader, before, folder, store)
     release = cut.release(published=int(clock().timestamp()))
     had = set() if before is None else set(before.chunks())
     new = [ref for ref in set(release.chunks()) if ref not in had]
@@ -105,12 +98,15 @@ def publish(
     return PublishReport(reader.id, release.number, True, _size(release.chunks()), _size(new), sent)
 
 
+def _last_release(name: str, store: ObjectStore, offers: OwnOffers) -> Release | None:
+    try:
+        return parsed(offers.read(name), name=name, url=store.url)
+    except NotPublishedError:
+        return None
+
+
 def _size(refs: Iterator[ChunkRef] | Sequence[ChunkRef]) -> int:
     return sum(ref.size_bytes for ref in set(refs))
-
-
-def _fetch(store: ObjectStore, refs: Sequence[ChunkRef], folder: ChunkFolder) -> None:
-    fetch_all(store, refs, folder)
 
 
 @dataclass
@@ -120,7 +116,7 @@ class _Cut:
     reader: VersionReader
     before: Release | None
     folder: ChunkFolder
-    fetch: Callable[[Sequence[ChunkRef]], None]
+    store: ObjectStore
     columns: VersionColumns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -131,9 +127,7 @@ class _Cut:
         pieces: dict[str, tuple[Piece, ...]] = {}
         for column, following in _COMPARED.items():
             n_kept = self._n_kept(column)
-            for each in following:
-                kept = self.before.columns[each][:n_kept] if self.before is not None else ()
-                pieces[each] = self._extended(each, kept)
+            pieces |= {each: self._extended(each, self._pieces_before(each)[:n_kept]) for each in following}
         return Release(
             name=manifest.name,
             number=1 if self.before is None else self.before.number + 1,
@@ -146,10 +140,8 @@ class _Cut:
 
     def _n_kept(self, column: str) -> int:
         """Return how many pieces of the release before may stay: up to the first in which a live item differs."""
-        if self.before is None or not _is_alike(self.before.manifest, self.reader.manifest):
-            return 0
-        pieces = self.before.columns[column]
-        self.fetch([piece.ref for piece in pieces])
+        pieces = self._pieces_before(column)
+        fetch_all(self.store, [piece.ref for piece in pieces], self.folder)
         first = n_kept = 0
         for piece in pieces:
             last = first + piece.n_items
@@ -158,16 +150,22 @@ class _Cut:
             first, n_kept = last, n_kept + 1
         return self._without_small(column, n_kept)
 
+    def _pieces_before(self, column: str) -> tuple[Piece, ...]:
+        """Return the pieces of the release before, if they can be of use."""
+        if self.before is None or not _is_alike(self.before.manifest, self.reader.manifest):
+            return ()
+        return self.before.columns[column]
+
     def _agrees(self, column: str, first: int, last: int, piece: Piece) -> bool:
         try:
             return self.columns.agrees(column, first, last, self.folder.read(piece.ref))
         except ValueError as error:
-            raise ReleaseError(str(self.folder.path), f"a piece of {column} is of no known form: {error}") from error
+            reason = f"the last release has a piece of {column} that is of no known form: {error}"
+            raise ReleaseError(self.store.url, reason) from error
 
     def _without_small(self, column: str, n_kept: int) -> int:
         """Leave out pieces at the end that can be joined with what is new."""
-        assert self.before is not None
-        pieces = self.before.columns[column]
+        pieces = self._pieces_before(column)
         n_new = self.columns.n_items(column) - sum(piece.n_items for piece in pieces[:n_kept])
         while n_new and n_kept and pieces[n_kept - 1].n_items + n_new <= MERGED_ITEMS:
             n_kept -= 1
@@ -206,9 +204,8 @@ class _Cut:
         digests = read_spec(folder).digests
         for name, digest in digests.items():
             verify_digest(folder, name, digest)
-        kept = {} if self.before is None else self.before.encoder
         if self.before is not None and self.before.manifest.encoder.fingerprint == manifest.encoder.fingerprint:
-            yield from kept.items()
+            yield from self.before.encoder.items()
             return
         for name in (ENCODER_FILE, *digests):
             yield name, self._whole(folder / name)

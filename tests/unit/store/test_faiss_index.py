@@ -195,7 +195,7 @@ def test_no_query_finds_nothing(built: dict[IndexKind, Any], tmp_path: Path, kin
 def test_a_mapped_index_can_only_be_searched(built: dict[IndexKind, Any], tmp_path: Path) -> None:
     """FAISS ends the process when a mapped index is added to or removed from, so neither can be reached."""
     public = {name for name in dir(mapped(built, "flat", tmp_path / "i")) if not name.startswith("_")}
-    assert public == {"dim", "frame", "n_rows", "search"}
+    assert public == {"dim", "float16_rows", "frame", "n_rows", "search"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
