@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from remote_servers import NGINX, nginx
+from running import root_with_encoder
 from shared import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "quickstart.md").read_text("utf-8")
@@ -72,15 +72,16 @@ def without_measures(printed: str) -> str:
 
 @pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
 def test_the_page_is_what_happens(model_root: Path, tmp_path: Path) -> None:
-    """Keys, build, publish; pull and look up over nginx; an update of some kB; renewal."""
+    """Of a corpus that is smaller than the page's: keys, build, publish; pull and look up over nginx; an update of some kB; renewal."""
     remote = tmp_path / "remote"
     remote.mkdir()
     with nginx(remote, tmp_path / "nginx") as server:
         places = {FOLDER: str(remote), WEB: server.url}
         here, there = Machine(tmp_path / "here", places), Machine(tmp_path / "there", places)
         (here.project / "corpus").mkdir()
-        shutil.copy(REPOSITORY / "corpus" / "speckit.jsonl", here.project / "corpus")
-        shutil.copytree(model_root, here.project / "indexes")
+        entries = (REPOSITORY / "corpus" / "speckit.jsonl").read_text("utf-8").splitlines(keepends=True)
+        (here.project / "corpus" / "speckit.jsonl").write_text("".join(entries[:30]), "utf-8")
+        root_with_encoder(model_root, here.project)
         making, publishing, pulling, opening, changing, updating, pulling_again, renewing = BLOCKS
         for block in (making, publishing):
             here.follow(block)
