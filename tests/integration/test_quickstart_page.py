@@ -72,7 +72,7 @@ def without_measures(printed: str) -> str:
 
 @pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
 def test_the_page_is_what_happens(model_root: Path, tmp_path: Path) -> None:
-    """Of a corpus that is smaller than the page's: keys, build, publish; pull and look up over nginx; an update of some kB; renewal."""
+    """Keys, build, publish; pull over nginx; an update of some kB; renewal. The corpus is a part of the page's."""
     remote = tmp_path / "remote"
     remote.mkdir()
     with nginx(remote, tmp_path / "nginx") as server:
