@@ -127,7 +127,9 @@ class _Cut:
         pieces: dict[str, tuple[Piece, ...]] = {}
         for column, following in _COMPARED.items():
             n_kept = self._n_kept(column)
-            pieces |= {each: self._extended(each, self._pieces_before(each)[:n_kept]) for each in following}
+            for each in following:
+                is_kept = self.before is not None and _is_alike(each, self.before.manifest, manifest)
+                pieces[each] = self._extended(each, self._pieces_before(each)[:n_kept] if is_kept else ())
         return Release(
             name=manifest.name,
             number=1 if self.before is None else self.before.number + 1,
@@ -151,10 +153,7 @@ class _Cut:
         return self._without_small(column, n_kept)
 
     def _pieces_before(self, column: str) -> tuple[Piece, ...]:
-        """Return the pieces of the release before, if they can be of use."""
-        if self.before is None or not _is_alike(self.before.manifest, self.reader.manifest):
-            return ()
-        return self.before.columns[column]
+        return () if self.before is None else self.before.columns[column]
 
     def _agrees(self, column: str, first: int, last: int, piece: Piece) -> bool:
         try:
@@ -220,11 +219,9 @@ class _Cut:
         return tuple(self._add(raw[at : at + FILE_PIECE_BYTES]) for at in range(0, len(raw), FILE_PIECE_BYTES))
 
 
-def _is_alike(before: Manifest, after: Manifest) -> bool:
-    """Say whether a text has the same vector in both, and an answer the same record."""
-    pairs = (
-        (before.encoder.fingerprint, after.encoder.fingerprint),
-        (before.files[layout.ADAPTER_FILE], after.files[layout.ADAPTER_FILE]),
-        (before.compression, after.compression),
-    )
-    return all(old == new for old, new in pairs)
+def _is_alike(column: str, before: Manifest, after: Manifest) -> bool:
+    """Say whether items of a column are the same in both where the texts or records that they stand for are."""
+    if column == "vectors":
+        adapters = [manifest.files[layout.ADAPTER_FILE] for manifest in (before, after)]
+        return before.encoder.fingerprint == after.encoder.fingerprint and adapters[0] == adapters[1]
+    return column != "words" or before.producer == after.producer
