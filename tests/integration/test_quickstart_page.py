@@ -16,7 +16,7 @@ from shared import REPOSITORY
 PAGE = (REPOSITORY / "docs" / "quickstart.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(sh|console|python)\n(.*?)```", PAGE, flags=re.DOTALL)
 WEB, FOLDER = "http://bundles.example.com", "/srv/semcache"
-PASSPHRASE = "correct horse battery staple"
+WORDS = "correct horse battery staple"
 pytestmark = pytest.mark.model
 
 
@@ -32,7 +32,7 @@ class Machine:
         self._home, self._places = home, places
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEMCACHE_", "XDG_"))}
         path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        self._environ = {**kept, "HOME": str(home), "PATH": path, "SEMCACHE_KEYS_PASSPHRASE": PASSPHRASE}
+        self._environ = {**kept, "HOME": str(home), "PATH": path, "SEMCACHE_KEYS_PASSPHRASE": WORDS}
 
     @property
     def project(self) -> Path:
@@ -67,8 +67,8 @@ class Machine:
 
 
 def without_measures(printed: str) -> str:
-    """Give a text with # for sizes and for a fingerprint."""
-    return re.sub(r"[\d.]+ [kMG]?B\b|\b[0-9a-f]{64}\b", "#", printed)
+    """Give a text with # for sizes, times and a fingerprint."""
+    return re.sub(r"[\d.]+ [kMG]?B\b|\b[0-9a-f]{64}\b|\d{4}-\d\d-\d\d \d\d:\d\d", "#", printed)
 
 
 @pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
