@@ -273,7 +273,8 @@ class NotPublishedError(RemoteError):
 
     def __init__(self, url: str, path: str, *, offered: list[str]) -> None:
         self.offered = offered
-        super().__init__(url, f"offers no {path}; it has {', '.join(offered) or 'nothing'}")
+        known = f"it has {', '.join(offered)}" if offered else "check the name, and that it was published"
+        super().__init__(url, f"offers no {path}; {known}")
 
 
 class PublishConflictError(RemoteError):

@@ -12,6 +12,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
+from semcache.bundle.layout import is_name
 from semcache.config import DEFAULT_KEYS, DEFAULT_ROOT, BuildConfig, LlmConfig
 from semcache.errors import ConfigError
 
@@ -26,12 +29,44 @@ def resolve_root(argument: Path | None, *, environ: Mapping[str, str] | None = N
     Raises:
         ConfigError: semcache.toml cannot be read or holds an unknown key.
     """
+    return _named_root(argument, environ, folder) or Path(DEFAULT_ROOT)
+
+
+def resolve_pull_root(
+    argument: Path | None, *, environ: Mapping[str, str] | None = None, folder: Path = Path()
+) -> Path:
+    """Return where pulled bundles go: as `resolve_root`, but where nobody names a root it is `shared_root`."""
+    return _named_root(argument, environ, folder) or shared_root()
+
+
+def resolve_root_of(
+    bundle: str, argument: Path | None, *, environ: Mapping[str, str] | None = None, folder: Path = Path()
+) -> Path:
+    """Return the root that a bundle is read from: as `resolve_root`.
+
+    But where nobody names a root, and neither "indexes" nor this folder has a bundle of that name, it is
+    `shared_root` if that has one: a project's own bundle comes before one that was pulled for all.
+    """
+    if named := _named_root(argument, environ, folder):
+        return named
+    own, shared = folder / DEFAULT_ROOT, shared_root()
+    is_ours = not is_name(bundle) or (own / bundle).is_dir() or (folder / bundle).is_dir()
+    return Path(DEFAULT_ROOT) if is_ours or not (shared / bundle).is_dir() else shared
+
+
+def shared_root() -> Path:
+    """Return the root that all projects of this user share: the platform's folder for caches, ~/.cache on Linux."""
+    return platformdirs.user_cache_path("semcache", appauthor=False)
+
+
+def _named_root(argument: Path | None, environ: Mapping[str, str] | None, folder: Path) -> Path | None:
     if argument is not None:
         return argument
     environ = os.environ if environ is None else environ
     if value := environ.get(f"{_PREFIX}ROOT"):
         return Path(value)
-    return Path(_text(_read_toml(folder), "root", DEFAULT_ROOT))
+    named = _text(_read_toml(folder), "root", "")
+    return Path(named) if named else None
 
 
 def resolve_keys_dir(argument: Path | None, *, environ: Mapping[str, str] | None = None, folder: Path = Path()) -> Path:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from semcache.bundle import layout
 from semcache.bundle.arrays import load_array, save_array
 from semcache.bundle.columns import unpack_items
-from semcache.bundle.records import DEAD_ANSWER, RecordError, number_key, pack_rows, unpack_variant
+from semcache.bundle.records import DEAD_ANSWER, number_key, pack_rows, unpack_variant
 from semcache.bundle.writer import version_files
 from semcache.core.chunk import ChunkRef
 from semcache.core.features import N_WORDS, NO_WORD, ROW_FACTS, facts_of_answers
@@ -51,7 +51,7 @@ def assemble(folder: Path, release: Release, read: ReadChunk) -> Manifest:
         return _manifest(folder, release)
     except OSError as error:
         raise StorageError.from_os_error(error.filename or folder, error) from error
-    except (ValueError, RecordError, BundleCorruptError) as error:
+    except (ValueError, IndexError, BundleCorruptError) as error:
         raise ReleaseError(release.name, f"release {release.number} does not fit together: {error}") from error
 
 

@@ -46,8 +46,7 @@ class VersionColumns:
         """Say whether every live item of ours from `first` up to `last` is the one of a piece.
 
         Args:
-            column: variants, entries or answers. Where the variants of two versions with one encoder and one adapter
-                agree, so do vectors and words.
+            column: variants, entries or answers.
             first: number of its first item.
             last: one more than that of its last.
             raw: the piece.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,8 @@ def is_name(text: str) -> bool:
 def encoder_dir(root: Path, fingerprint: str) -> Path:
     """Return the folder of an encoder that the bundles of a root share."""
     return root / ENCODERS_DIR / fingerprint
+
+
+def trust_dir(root: Path, url: str) -> Path:
+    """Return where a root keeps what it knows of a remote."""
+    return root / TRUST_DIR / sha256(url.encode()).hexdigest()[:32]

@@ -77,6 +77,13 @@ class Staging:
         return identity, is_new
 
 
+def check_name(name: str) -> None:
+    """Raise ConfigError where a bundle may not be called this."""
+    if not layout.is_name(name):
+        msg = f"name: found {name!r}, allowed {layout.NAME_PATTERN.pattern} but not {layout.RESERVED_NAMES}"
+        raise ConfigError(msg)
+
+
 @contextmanager
 def open_staging(fs: FileSystem, root: Path, name: str) -> Iterator[Staging]:
     """Lock a bundle's name, clear what a killed build left, and give a fresh staging folder.
@@ -88,9 +95,7 @@ def open_staging(fs: FileSystem, root: Path, name: str) -> Iterator[Staging]:
         BuildLockedError: another process builds this name.
         StorageError: the system refuses.
     """
-    if not layout.is_name(name):
-        msg = f"name: found {name!r}, allowed {layout.NAME_PATTERN.pattern} but not {layout.RESERVED_NAMES}"
-        raise ConfigError(msg)
+    check_name(name)
     bundle_dir = root / name
     versions_dir = bundle_dir / layout.VERSIONS_DIR
     lock_path = bundle_dir / layout.LOCK_FILE

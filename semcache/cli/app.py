@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semcache import __version__
-from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, harvest, keys, lookup
+from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, harvest, keys, lookup, publish, pull
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
 from semcache.errors import SemcacheError
 
@@ -30,6 +30,8 @@ app.command("eval")(evaluate.evaluate_bundle)
 app.command("calibrate")(calibrate.calibrate_bundle)
 app.command("harvest")(harvest.harvest)
 app.command("accept")(harvest.accept)
+app.command("publish")(publish.publish)
+app.command("pull")(pull.pull)
 app.command("info")(bundle.info)
 app.command("check")(bundle.check)
 app.add_typer(corpus.app, name="corpus", help="Check and measure corpus files.")

@@ -11,12 +11,12 @@ from semcache.cli.errors import EXIT_ERROR
 from semcache.cli.lookup import AsJson, Name, Root
 from semcache.cli.output import print_info, print_json
 from semcache.lookup.cache import Cache
-from semcache.settings import resolve_root
+from semcache.settings import resolve_root_of
 
 
 def info(name: Name, root: Root = None, as_json: AsJson = False) -> None:
     """Print what a bundle is."""
-    with Cache.open(name, root=resolve_root(root), prefault=False) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root), prefault=False) as cache:
         found = cache.info
     if as_json:
         print_json(
@@ -33,7 +33,7 @@ def info(name: Name, root: Root = None, as_json: AsJson = False) -> None:
 
 def check(name: Name, root: Root = None, as_json: AsJson = False) -> None:
     """Verify every byte of a bundle; list all problems. Exit 1 where there are any."""
-    problems = check_bundle(name, root=resolve_root(root))
+    problems = check_bundle(name, root=resolve_root_of(name, root))
     if as_json:
         print_json({"ok": not problems, "problems": problems})
     elif problems:

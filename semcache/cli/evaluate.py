@@ -17,7 +17,7 @@ from semcache.errors import StorageError
 from semcache.lookup.cache import Cache
 from semcache.lookup.evaluate import evaluate
 from semcache.lookup.queries import read_queries
-from semcache.settings import resolve_root
+from semcache.settings import resolve_root_of
 from semcache.types import LabelledQuery
 
 
@@ -35,7 +35,7 @@ def evaluate_bundle(
 ) -> None:
     """Ask a bundle labelled queries: what it serves at each certified error, and how often that is wrong."""
     labelled = read_labelled(queries)
-    with Cache.open(name, root=resolve_root(root)) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root)) as cache:
         evaluation = evaluate(cache, labelled, max_error=max_error)
     if html is not None:
         _write(html, html_report(evaluation).encode("utf-8"))

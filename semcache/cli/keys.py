@@ -5,8 +5,6 @@ The library behind them needs extras and takes a third of a second to load, so e
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +14,13 @@ import typer
 
 from semcache.cli.lookup import AsJson
 from semcache.cli.output import print_json, print_table
+from semcache.cli.passphrase import new_passphrase, passphrase_of
 from semcache.config import KeysConfig
-from semcache.settings import resolve_keys_dir, resolve_passphrase, resolve_root
+from semcache.settings import resolve_keys_dir, resolve_root
 
 if TYPE_CHECKING:
     from semcache.remote.keys import KeysReport
+    from semcache.store.signing import Published
     from semcache.store.trust_root import RootState
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -49,7 +49,7 @@ def init(
     from semcache.remote.keys import init_keys  # noqa: PLC0415 - see above
 
     config = KeysConfig(root_keys, root_threshold, root_days, targets_days, snapshot_days, timestamp_days)
-    passphrase = None if no_passphrase else _new_passphrase()
+    passphrase = None if no_passphrase else new_passphrase()
     report = init_keys(
         resolve_keys_dir(keys),
         config=config,
@@ -75,7 +75,7 @@ def rotate(
     from semcache.remote.keys import private_paths, renew_root, rotate_key  # noqa: PLC0415 - see above
 
     keys_dir, key_paths = resolve_keys_dir(keys), key or []
-    passphrase = _passphrase(private_paths(keys_dir, key_paths))
+    passphrase = passphrase_of(private_paths(keys_dir, key_paths))
     now = datetime.now(UTC)
     if same_keys:
         if role != "root" or drop is not None:
@@ -87,13 +87,26 @@ def rotate(
 
 
 @app.command()
-def sign(keys: KeysDir = None, key: KeyPaths = None, as_json: AsJson = False) -> None:
-    """Add this holder's signature to a new root that takes several."""
-    from semcache.remote.keys import private_paths, sign_pending  # noqa: PLC0415 - see above
+def sign(
+    remote: Annotated[
+        str | None, typer.Argument(metavar="[REMOTE]", help="Sign this remote's metadata anew, before it ends.")
+    ] = None,
+    keys: KeysDir = None,
+    key: KeyPaths = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign what a remote offers anew; without REMOTE, add this holder's signature to a new root that takes several."""
+    from semcache.remote.keys import private_paths, publisher_of, sign_pending  # noqa: PLC0415 - see above
+    from semcache.store.objects import ObjectStore  # noqa: PLC0415
 
     keys_dir, key_paths = resolve_keys_dir(keys), key or []
-    passphrase = _passphrase(private_paths(keys_dir, key_paths))
-    _print(sign_pending(keys_dir, passphrase=passphrase, key_paths=key_paths), as_json=as_json)
+    passphrase = passphrase_of(private_paths(keys_dir, key_paths))
+    if remote is None:
+        _print(sign_pending(keys_dir, passphrase=passphrase, key_paths=key_paths), as_json=as_json)
+        return
+    store = ObjectStore.open(remote)
+    publisher = publisher_of(store, keys_dir, url=store.url, passphrase=passphrase, key_paths=key_paths)
+    _print_renewed(publisher.renew(now=datetime.now(UTC)), store.url, as_json=as_json)
 
 
 @app.command()
@@ -102,27 +115,6 @@ def show(keys: KeysDir = None, as_json: AsJson = False) -> None:
     from semcache.remote.keys import show_keys  # noqa: PLC0415 - see above
 
     _print(show_keys(resolve_keys_dir(keys)), as_json=as_json)
-
-
-def _passphrase(paths: Sequence[Path]) -> str | None:
-    """Return the passphrase of keys; ask a person for it where one is needed and there is somebody to ask."""
-    from semcache.remote.key_files import needs_passphrase  # noqa: PLC0415 - see above
-
-    given = resolve_passphrase()
-    if given is not None or not needs_passphrase(paths) or not sys.stdin.isatty():
-        return given
-    asked: str = typer.prompt("Passphrase", hide_input=True, err=True)
-    return asked
-
-
-def _new_passphrase() -> str:
-    given = resolve_passphrase()
-    if given:
-        return given
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("set SEMCACHE_KEYS_PASSPHRASE, or give --no-passphrase")
-    asked: str = typer.prompt("Passphrase of the new keys", hide_input=True, confirmation_prompt=True, err=True)
-    return asked
 
 
 def _print(report: KeysReport, *, as_json: bool) -> None:
@@ -144,6 +136,15 @@ def _print(report: KeysReport, *, as_json: bool) -> None:
             "keys only.",
             fg="yellow",
         )
+
+
+def _print_renewed(renewed: Published, url: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**asdict(renewed), "remote": url})
+        return
+    typer.echo(f"{url}: signed {', '.join(renewed.roles)}")
+    rows = [(role, f"{end:%Y-%m-%d %H:%M} UTC") for role, end in renewed.expires.items()]
+    print_table(("role", "expires"), rows, align="<<")
 
 
 def _rows(report: KeysReport, role: str) -> list[tuple[str, ...]]:

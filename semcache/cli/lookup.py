@@ -19,7 +19,7 @@ from semcache.cli.output import (
     result_document,
 )
 from semcache.lookup.cache import Cache
-from semcache.settings import resolve_root
+from semcache.settings import resolve_root_of
 
 _BATCH_LINES = 64
 _MAX_LINE_BYTES = 16 << 20
@@ -48,7 +48,7 @@ def lookup(
 ) -> None:
     """Look a text up: print its stored answer, or why there is none. From stdin, print JSON lines."""
     is_missed = False
-    with Cache.open(name, root=resolve_root(root), record=record) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root), record=record) as cache:
         if text is not None:
             result = cache.lookup(text, namespace=namespace, max_error=max_error)
             is_missed = not result.hit
@@ -72,7 +72,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Print the nearest rows of a text, without deciding anything."""
-    with Cache.open(name, root=resolve_root(root)) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root)) as cache:
         neighbours = cache.search(text, k, namespace=namespace)
     if as_json:
         print_json([neighbour_document(neighbour) for neighbour in neighbours])
@@ -90,7 +90,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Print everything a lookup looks at, and what would have to change for a hit."""
-    with Cache.open(name, root=resolve_root(root)) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root)) as cache:
         explanation = cache.explain(text, namespace=namespace, max_error=max_error, k=k)
     if as_json:
         print_json(

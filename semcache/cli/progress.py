@@ -20,3 +20,15 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
             bar.refresh()
 
         yield progress
+
+
+@contextmanager
+def byte_bar(stage: str) -> Iterator[Callable[[int, int], None]]:
+    """Give what is told how many bytes are done, and how many there are."""
+    with tqdm(desc=stage, unit="B", unit_scale=True, disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def progress(done_bytes: int, all_bytes: int) -> None:
+            bar.total = all_bytes
+            bar.update(done_bytes - bar.n)
+
+        yield progress

@@ -6,10 +6,11 @@ A version's files are built where they are used; what travels is what they are b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from semcache.core.chunk import ChunkRef
+from semcache.core.features import N_WORDS
 from semcache.core.fields import FieldError, Fields
 from semcache.core.manifest import Counts, Manifest, NewerFormatError, parse_manifest
 
@@ -18,6 +19,8 @@ RELEASE_VERSION = 1
 MAX_RELEASE_BYTES = 32 << 20
 MOST_ITEMS = 4096
 """Most items of a piece."""
+MAX_ENCODER_BYTES = 8 << 30
+"""Of all files of an encoder, unpacked: nothing else bounds what they may fill a disk with."""
 
 ROW_COLUMNS = ("variants", "vectors", "words")
 COLUMNS = (*ROW_COLUMNS, "entries", "answers")
@@ -29,7 +32,8 @@ FILES = (
 """Files of a version that travel whole."""
 FRAME_FILE, DICTIONARY_FILE = "index.frame", "dictionary"
 """The trained index without rows, and the dictionary of the answers; where there is one."""
-_OPTIONAL_FILES = (FRAME_FILE, DICTIONARY_FILE)
+_GROWS_INTO = {FRAME_FILE: "index.faiss", DICTIONARY_FILE: "values.mdb"}
+"""The file of a version that each of them is a part of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +149,47 @@ def _ref(take: Fields) -> ChunkRef:
 
 def _check(release: Release) -> None:
     """Hold what travels against what the manifest says there is."""
-    counts = release.manifest.counts
-    for name, pieces in release.columns.items():
-        found, allowed = sum(piece.n_items for piece in pieces), n_items(counts, name)
-        if found != allowed:
-            msg = f"columns: {name}: found {found} items, the manifest says {allowed}"
-            raise FieldError(msg)
-    missing = [name for name in FILES if name not in release.files]
-    unknown = [name for name in release.files if name not in (*FILES, *_OPTIONAL_FILES)]
-    if missing or unknown or release.number < 1 or release.name != release.manifest.name:
-        msg = f"files: missing {missing}, unknown {unknown}; number {release.number}; name {release.name!r:.80}"
+    if release.number < 1:
+        msg = f"number: found {release.number}, allowed 1 or more"
         raise FieldError(msg)
+    if release.name != release.manifest.name:
+        msg = f"name: found {release.name!r:.80}, the manifest says {release.manifest.name!r:.80}"
+        raise FieldError(msg)
+    for name, pieces in release.columns.items():
+        _check_column(release.manifest, name, pieces)
+    _check_files(release)
+    found = sum(ref.raw_bytes for refs in release.encoder.values() for ref in refs)
+    if found > MAX_ENCODER_BYTES:
+        msg = f"encoder: found {found} bytes, allowed {MAX_ENCODER_BYTES}"
+        raise FieldError(msg)
+
+
+def _check_column(manifest: Manifest, name: str, pieces: Sequence[Piece]) -> None:
+    found, allowed = sum(piece.n_items for piece in pieces), n_items(manifest.counts, name)
+    if found != allowed:
+        msg = f"columns: {name}: found {found} items, the manifest says {allowed}"
+        raise FieldError(msg)
+    item_bytes = {"vectors": 2 * manifest.encoder.dim, "words": 2 * N_WORDS}.get(name)
+    for piece in pieces:
+        if item_bytes is not None and piece.ref.raw_bytes != piece.n_items * item_bytes:
+            msg = f"columns: {name}: found {piece.ref.raw_bytes} bytes, {piece.n_items} items of {item_bytes} allowed"
+            raise FieldError(msg)
+
+
+def _check_files(release: Release) -> None:
+    """Hold each file against its size in the manifest; what is not in it may be no larger than what it becomes."""
+    manifest, files = release.manifest, release.files
+    wanted = {*FILES, *([FRAME_FILE] if manifest.index.kind == "ivf" else [])}
+    if set(files) - {DICTIONARY_FILE} != wanted:
+        msg = f"files: found {', '.join(sorted(files))}, allowed {', '.join(sorted(wanted))} and {DICTIONARY_FILE}"
+        raise FieldError(msg)
+    for name, refs in files.items():
+        found, grows_into = sum(ref.raw_bytes for ref in refs), _GROWS_INTO.get(name)
+        info = manifest.files.get(grows_into or name)
+        allowed = 0 if info is None else info.size_bytes
+        if info is None or found > allowed or (found < allowed and grows_into is None):
+            msg = f"files: {name}: found {found} bytes, allowed {allowed}"
+            raise FieldError(msg)
 
 
 def n_items(counts: Counts, column: str) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from semcache.bundle import layout
@@ -16,8 +15,8 @@ from semcache.core.chunk import ChunkRef
 from semcache.core.manifest import Manifest
 from semcache.core.release import COLUMNS, DICTIONARY_FILE, FILES, FRAME_FILE, MOST_ITEMS, ROW_COLUMNS, Piece, Release
 from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
-from semcache.errors import ReleaseError, StorageError
-from semcache.remote.offers import Clock, Offers, parsed
+from semcache.errors import NotPublishedError, ReleaseError, StorageError
+from semcache.remote.offers import Clock, OwnOffers, parsed, utc_now
 from semcache.store.chunks import TEXT_LEVEL, VECTOR_LEVEL, ChunkFolder, pack
 from semcache.store.faiss_index import trained_frame
 from semcache.store.objects import ObjectStore
@@ -52,28 +51,23 @@ class PublishReport:
     sent_bytes: int
 
 
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
-
-
 def publish(
     name: str,
     store: ObjectStore,
-    offers: Offers,
+    offers: OwnOffers,
     *,
     root: str | Path = DEFAULT_ROOT,
     dry_run: bool = False,
     n_workers: int = 8,
     progress: Progress | None = None,
-    clock: Clock = now,
+    clock: Clock = utc_now,
 ) -> PublishReport:
     """Publish the live version of a bundle under its name.
 
     Until the last write, which names it, readers of the remote see the release before.
 
     Args:
-        name: the bundle.
+        name: the bundle, or a path to it.
         store: the remote.
         offers: where the remote says what it offers.
         root: folder of bundles.
@@ -89,12 +83,11 @@ def publish(
     """
     location = locate(name, root=Path(root))
     reader = VersionReader(location, location.live_id(), OpenConfig(verify="full", prefault=False))
-    folder = ChunkFolder(Path(root) / layout.CHUNKS_DIR)
-    raw = offers.read(reader.manifest.name)
-    before = None if raw is None else parsed(raw, name=reader.manifest.name, url=store.url)
+    folder = ChunkFolder(reader.root / layout.CHUNKS_DIR)
+    before = _last_release(reader.manifest.name, store, offers)
     if before is not None and before.manifest == reader.manifest:
         return PublishReport(reader.id, before.number, False, _size(before.chunks()), 0, 0)
-    cut = _Cut(reader, before, folder, lambda refs: _fetch(store, refs, folder))
+    cut = _Cut(reader, before, folder, store)
     release = cut.release(published=int(clock().timestamp()))
     had = set() if before is None else set(before.chunks())
     new = [ref for ref in set(release.chunks()) if ref not in had]
@@ -105,12 +98,15 @@ def publish(
     return PublishReport(reader.id, release.number, True, _size(release.chunks()), _size(new), sent)
 
 
+def _last_release(name: str, store: ObjectStore, offers: OwnOffers) -> Release | None:
+    try:
+        return parsed(offers.read(name), name=name, url=store.url)
+    except NotPublishedError:
+        return None
+
+
 def _size(refs: Iterator[ChunkRef] | Sequence[ChunkRef]) -> int:
     return sum(ref.size_bytes for ref in set(refs))
-
-
-def _fetch(store: ObjectStore, refs: Sequence[ChunkRef], folder: ChunkFolder) -> None:
-    fetch_all(store, refs, folder)
 
 
 @dataclass
@@ -120,7 +116,7 @@ class _Cut:
     reader: VersionReader
     before: Release | None
     folder: ChunkFolder
-    fetch: Callable[[Sequence[ChunkRef]], None]
+    store: ObjectStore
     columns: VersionColumns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -132,8 +128,8 @@ class _Cut:
         for column, following in _COMPARED.items():
             n_kept = self._n_kept(column)
             for each in following:
-                kept = self.before.columns[each][:n_kept] if self.before is not None else ()
-                pieces[each] = self._extended(each, kept)
+                is_kept = self.before is not None and _is_alike(each, self.before.manifest, manifest)
+                pieces[each] = self._extended(each, self._pieces_before(each)[:n_kept] if is_kept else ())
         return Release(
             name=manifest.name,
             number=1 if self.before is None else self.before.number + 1,
@@ -146,10 +142,8 @@ class _Cut:
 
     def _n_kept(self, column: str) -> int:
         """Return how many pieces of the release before may stay: up to the first in which a live item differs."""
-        if self.before is None or not _is_alike(self.before.manifest, self.reader.manifest):
-            return 0
-        pieces = self.before.columns[column]
-        self.fetch([piece.ref for piece in pieces])
+        pieces = self._pieces_before(column)
+        fetch_all(self.store, [piece.ref for piece in pieces], self.folder)
         first = n_kept = 0
         for piece in pieces:
             last = first + piece.n_items
@@ -158,11 +152,15 @@ class _Cut:
             first, n_kept = last, n_kept + 1
         return self._without_small(column, pieces[:n_kept])
 
+    def _pieces_before(self, column: str) -> tuple[Piece, ...]:
+        return () if self.before is None else self.before.columns[column]
+
     def _agrees(self, column: str, first: int, last: int, piece: Piece) -> bool:
         try:
             return self.columns.agrees(column, first, last, self.folder.read(piece.ref))
         except ValueError as error:
-            raise ReleaseError(str(self.folder.path), f"a piece of {column} is of no known form: {error}") from error
+            reason = f"the last release has a piece of {column} that is of no known form: {error}"
+            raise ReleaseError(self.store.url, reason) from error
 
     def _without_small(self, column: str, pieces: Sequence[Piece]) -> int:
         """Return how many pieces stay when those at the end are left out that can be joined with what is new."""
@@ -204,9 +202,8 @@ class _Cut:
         digests = read_spec(folder).digests
         for name, digest in digests.items():
             verify_digest(folder, name, digest)
-        kept = {} if self.before is None else self.before.encoder
         if self.before is not None and self.before.manifest.encoder.fingerprint == manifest.encoder.fingerprint:
-            yield from kept.items()
+            yield from self.before.encoder.items()
             return
         for name in (ENCODER_FILE, *digests):
             yield name, self._whole(folder / name)
@@ -221,11 +218,9 @@ class _Cut:
         return tuple(self._add(raw[at : at + FILE_PIECE_BYTES]) for at in range(0, len(raw), FILE_PIECE_BYTES))
 
 
-def _is_alike(before: Manifest, after: Manifest) -> bool:
-    """Say whether a text has the same vector in both, and an answer the same record."""
-    pairs = (
-        (before.encoder.fingerprint, after.encoder.fingerprint),
-        (before.files[layout.ADAPTER_FILE], after.files[layout.ADAPTER_FILE]),
-        (before.compression, after.compression),
-    )
-    return all(old == new for old, new in pairs)
+def _is_alike(column: str, before: Manifest, after: Manifest) -> bool:
+    """Say whether items of a column are the same in both where the texts or records that they stand for are."""
+    if column == "vectors":
+        adapters = [manifest.files[layout.ADAPTER_FILE] for manifest in (before, after)]
+        return before.encoder.fingerprint == after.encoder.fingerprint and adapters[0] == adapters[1]
+    return column != "words" or before.producer == after.producer

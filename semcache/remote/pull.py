@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from semcache.bundle import layout
@@ -12,13 +13,13 @@ from semcache.bundle.assemble import assemble
 from semcache.bundle.check import check_vectors
 from semcache.bundle.locate import BundleLocation
 from semcache.bundle.reader import VersionReader
-from semcache.bundle.writer import Staging, open_staging
+from semcache.bundle.writer import Staging, check_name, open_staging
 from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.chunk import ChunkRef
 from semcache.core.release import Release
 from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
 from semcache.embed.registry import load_embedder
-from semcache.errors import BundleError, EncoderError, NotPublishedError, ReleaseError, RollbackError, StorageError
+from semcache.errors import BundleError, EncoderError, ReleaseError, RollbackError, StorageError
 from semcache.remote.offers import Offers, parsed
 from semcache.remote.pulled import Pulled, read_pulled, write_pulled
 from semcache.store.chunks import ChunkFolder
@@ -80,30 +81,46 @@ def pull(
         RollbackError: it offers an older release than the one that was pulled before.
         RemoteError: another of its kinds.
         BuildLockedError: a build or a pull of this name is running.
-        EncoderError: the encoder that came does not give the published vectors here.
+        ConfigError: the name is not allowed.
+        EncoderError: the encoder cannot be loaded here.
         StorageError: the system refuses.
     """
+    check_name(name)
     raw = offers.read(name)
-    if raw is None:
-        raise NotPublishedError(store.url, name, offered=[])
-    release, root = parsed(raw, name=name, url=store.url), Path(root)
-    before = read_pulled(root, name)
-    if before is not None and before.url == store.url and release.number < before.number:
-        reason = f"offers release {release.number} of {name}, and {before.number} was pulled before; ask its publisher"
-        raise RollbackError(store.url, reason)
+    release, root, digest = parsed(raw, name=name, url=store.url), Path(root), sha256(raw).hexdigest()
+    before = _last_pull(root, release, store.url)
     folder = ChunkFolder(root / layout.CHUNKS_DIR)
     refs = sorted(_needed(root, release), key=lambda ref: ref.sha256)
     size, missing = sum(r.size_bytes for r in refs), sum(r.size_bytes for r in refs if not folder.has(r))
-    if before is not None and before.url == store.url and before.number == release.number and _is_live(root, before):
+    if before is not None and before.sha256 == digest and _is_live(root, before):
         return PullReport(before.version, release.number, False, size, 0, 0)
     if dry_run:
         return PullReport(None, release.number, True, size, missing, 0)
     fetched = fetch_all(store, refs, folder, n_workers=n_workers, progress=progress)
     fs = fs or FileSystem()
     with open_staging(fs, root, name) as staging:
+        _last_pull(root, release, store.url)  # another pull may have been faster
         version = _install(fs, root, release, staging, folder)
-        write_pulled(fs, root, Pulled(name, store.url, release.number, release.published, version))
+        write_pulled(fs, root, Pulled(name, store.url, release.number, digest, release.published, version))
     return PullReport(version, release.number, True, size, missing, fetched.moved_bytes)
+
+
+def _last_pull(root: Path, release: Release, url: str) -> Pulled | None:
+    """Return what was pulled from this remote last.
+
+    Raises:
+        RollbackError: it is newer than this release.
+    """
+    pulled = read_pulled(root, release.name)
+    if pulled is None or pulled.url != url:
+        return None
+    if release.number < pulled.number:
+        reason = (
+            f"offers release {release.number} of {release.name}, and {pulled.number} was pulled before; ask its "
+            f"publisher, or delete {root / release.name / layout.PULLED_FILE} to take it"
+        )
+        raise RollbackError(url, reason)
+    return pulled
 
 
 def _is_live(root: Path, pulled: Pulled) -> bool:
@@ -173,14 +190,16 @@ def _install_encoder(fs: FileSystem, root: Path, release: Release, folder: Chunk
 
 
 def _write_encoder(staged: Path, release: Release, folder: ChunkFolder) -> None:
-    allowed = {ENCODER_FILE}
-    _write(staged / ENCODER_FILE, release.encoder.get(ENCODER_FILE, ()), folder)
-    digests = read_spec(staged).digests
-    for name, digest in digests.items():
-        _write(staged / name, release.encoder.get(name, ()), folder)
-        verify_digest(staged, name, digest)
-    if set(release.encoder) != allowed | set(digests):
-        raise ReleaseError(release.name, f"its encoder has the files {sorted(release.encoder)}; ask its publisher")
+    """Write the files that the first one names; only what it vouches for."""
+    try:
+        _write(staged / ENCODER_FILE, release.encoder.get(ENCODER_FILE, ()), folder)
+        digests = read_spec(staged).digests
+        for name, digest in digests.items():
+            _write(staged / name, release.encoder.get(name, ()), folder)
+            verify_digest(staged, name, digest)
+    except EncoderError as error:
+        reason = f"release {release.number} has another encoder than its manifest says: {error}"
+        raise ReleaseError(release.name, reason) from error
 
 
 def _write(path: Path, refs: Sequence[ChunkRef], folder: ChunkFolder) -> None:

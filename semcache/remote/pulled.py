@@ -23,6 +23,7 @@ class Pulled:
         name: of the bundle.
         url: of the remote.
         number: of the release.
+        sha256: of the release's bytes.
         published: when it was, in Unix seconds.
         version: id of the version that was built of it here.
     """
@@ -30,6 +31,7 @@ class Pulled:
     name: str
     url: str
     number: int
+    sha256: str
     published: int
     version: str
 
@@ -44,7 +46,12 @@ def read_pulled(root: Path, name: str) -> Pulled | None:
     try:
         take = Fields.parse(read_small(path, limit_bytes=_MAX_BYTES))
         return Pulled(
-            take.text("name"), take.text("url"), take.count("number"), take.count("published"), take.hex("version", 32)
+            name=take.text("name"),
+            url=take.text("url"),
+            number=take.count("number"),
+            sha256=take.hex("sha256", 64),
+            published=take.count("published"),
+            version=take.hex("version", 32),
         )
     except (FileNotFoundError, FieldError):
         return None

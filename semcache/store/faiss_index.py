@@ -200,7 +200,7 @@ def _exact_part(index: Any) -> Any:
     """Return the part of an index that compares a query with every float16 row."""
     if isinstance(index, faiss.IndexRefine):
         return faiss.downcast_index(index.refine_index)
-    return index.storage if isinstance(index, faiss.IndexHNSW) else index
+    return faiss.downcast_index(index.storage) if isinstance(index, faiss.IndexHNSW) else index
 
 
 def _first_pass(index: Any) -> Any:
@@ -381,14 +381,14 @@ class MappedIndex:
         return scores, rows
 
     def float16_rows(self, first: int, last: int) -> npt.NDArray[np.float16]:
-        """Return (last - first, dim) rows as the file has them; a view of the map.
+        """Return (last - first, dim) rows as the file has them; a copy, for the map may end.
 
         Raises:
             BundleCorruptError: the codes are not the ones that were written.
         """
         self._check_codes()
         codes = faiss.rev_swig_ptr(_exact_part(self._index).codes.data(), self.n_rows * self.dim * 2)
-        rows: npt.NDArray[np.float16] = codes.view("<f2").reshape(self.n_rows, self.dim)[first:last]
+        rows: npt.NDArray[np.float16] = codes.view("<f2").reshape(self.n_rows, self.dim)[first:last].copy()
         return rows
 
     def _params_for(self, k: int) -> Any:

@@ -191,7 +191,7 @@ def _backend(url: str, options: Mapping[str, Any], config: RemoteConfig) -> Back
         if not url or options or (separator and not path.is_absolute()):
             msg = f"remote: found {url!r:.200}, allowed a folder, or file:// and its whole path, without options"
             raise ConfigError(msg)
-        return ObjectFolder(path)
+        return ObjectFolder(path.absolute())  # the same remote, wherever a program is run
     if kind in {"http", "https"}:
         return ObjectHttp(url, options=options, config=config)
     return ObjectServer(url, options=options, config=config)

@@ -200,6 +200,11 @@ def verify_remote(
     return VerifiedRemote(objects, _described(anchor, is_new=is_new), metadata)
 
 
+def is_known(metadata_dir: Path) -> bool:
+    """Say whether this machine trusts a root of a remote already."""
+    return (metadata_dir / _PIN).exists()
+
+
 def version_of(document: bytes) -> int:
     """Return the version of metadata that was verified."""
     version: int = Metadata[Any].from_bytes(document).signed.version
@@ -233,7 +238,10 @@ def _anchor(objects: Objects, metadata_dir: Path, root: bytes | None) -> tuple[b
     try:
         return objects.read(path, limit_bytes=_LIMITS.root_max_length), True
     except ObjectMissingError as error:
-        reason = "missing: nothing vouches for what this remote holds; its publisher can sign it (semcache keys init)"
+        reason = (
+            "missing: nothing vouches for what this remote holds; its publisher can sign it (semcache keys init), and "
+            "--allow-unsigned takes it as it is"
+        )
         raise UnsignedRemoteError(f"{objects.url}/{path}", reason) from error
     except ObjectTooLargeError as error:
         raise ChangedMetadataError(error.url, _too_large(error)) from error

@@ -15,10 +15,11 @@ from semcache.cli.app import app
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     *("README.md", "ARCHITECTURE.md", "FORMAT.md", "CHANGELOG.md", "corpus/README.md", "indexes/README.md"),
-    *("docs/corpus.md", "docs/harvest.md", "docs/publishing.md"),
+    *("docs/corpus.md", "docs/harvest.md", "docs/publishing.md", "docs/quickstart.md"),
 ]
 COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
+    *(("publish",), ("pull",)),
     *(("corpus", "check"), ("corpus", "lint"), ("corpus", "stats"), ("augment",), ("harvest",), ("accept",)),
     *(("keys", "init"), ("keys", "rotate"), ("keys", "sign"), ("keys", "show")),
 ]
@@ -115,7 +116,7 @@ def test_the_help_shows_every_word_that_was_written_for_it(command: tuple[str, .
         ("semcache --version", []),
         ("semcache build a --nme x", ["semcache build a --nme x: build has no --nme"]),
         ("semcache info demo -k 3", ["semcache info demo -k 3: info has no -k"]),
-        ("semcache pull demo", ["semcache pull demo: no command 'pull'"]),
+        ("semcache push demo", ["semcache push demo: no command 'push'"]),
         ("semcache corpus fix a", ["semcache corpus fix a: no command 'corpus fix'"]),
     ],
 )

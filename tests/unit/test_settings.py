@@ -9,7 +9,16 @@ import pytest
 
 from semcache.config import BuildConfig, LlmConfig
 from semcache.errors import ConfigError
-from semcache.settings import resolve_build, resolve_keys_dir, resolve_llm, resolve_passphrase, resolve_root
+from semcache.settings import (
+    resolve_build,
+    resolve_keys_dir,
+    resolve_llm,
+    resolve_passphrase,
+    resolve_pull_root,
+    resolve_root,
+    resolve_root_of,
+    shared_root,
+)
 
 
 @pytest.fixture
@@ -315,3 +324,49 @@ def test_a_passphrase_comes_from_the_environment_only() -> None:
     found = [resolve_passphrase(environ={**given}) for given in ({"SEMCACHE_KEYS_PASSPHRASE": "x"}, {})]
     assert found == ["x", None]
     assert not resolve_passphrase(environ={"SEMCACHE_KEYS_PASSPHRASE": ""})
+
+
+def test_a_pull_goes_to_a_root_that_is_named(folder: Path) -> None:
+    """By argument, environment or file; else to the folder that all projects of a user share."""
+    assert resolve_pull_root(Path("argument"), environ={"SEMCACHE_ROOT": "e"}, folder=folder) == Path("argument")
+    assert resolve_pull_root(None, environ={"SEMCACHE_ROOT": "e"}, folder=folder) == Path("e")
+    assert resolve_pull_root(None, environ={}, folder=folder) == Path("from-toml")
+    assert resolve_pull_root(None, environ={}, folder=folder / "none") == shared_root()
+
+
+def test_the_shared_root_is_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform says where: on Linux XDG_CACHE_HOME."""
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert shared_root() == tmp_path / "semcache"
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a shared root that has the bundle `demo`."""
+    monkeypatch.setattr("semcache.settings.shared_root", lambda: tmp_path / "shared")
+    (tmp_path / "shared" / "demo").mkdir(parents=True)
+    return tmp_path / "shared"
+
+
+def test_a_bundle_is_read_from_the_shared_root_where_the_project_has_none(tmp_path: Path, shared: Path) -> None:
+    """And from the project's where neither has one, so that the error names that."""
+    project = tmp_path / "project"
+    assert resolve_root_of("demo", None, environ={}, folder=project) == shared
+    assert resolve_root_of("other", None, environ={}, folder=project) == Path("indexes")
+
+
+@pytest.mark.parametrize("own", ["indexes/demo", "demo"])
+@pytest.mark.usefixtures("shared")
+def test_a_projects_own_bundle_comes_first(tmp_path: Path, own: str) -> None:
+    """In its root, or as a folder of that name."""
+    (tmp_path / "project" / own).mkdir(parents=True)
+    assert resolve_root_of("demo", None, environ={}, folder=tmp_path / "project") == Path("indexes")
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_root_that_is_named_is_the_only_one(tmp_path: Path) -> None:
+    """Whoever names a root means no other; a path is no name."""
+    assert resolve_root_of("demo", Path("own"), environ={}, folder=tmp_path) == Path("own")
+    assert resolve_root_of("demo", None, environ={"SEMCACHE_ROOT": "e"}, folder=tmp_path) == Path("e")
+    assert resolve_root_of("shared/demo", None, environ={}, folder=tmp_path) == Path("indexes")

@@ -192,6 +192,15 @@ def test_no_query_finds_nothing(built: dict[IndexKind, Any], tmp_path: Path, kin
     assert (scores.shape, rows.shape) == ((0, 3), (0, 3))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gives_its_rows(
+    built: dict[IndexKind, Any], vectors: FloatRows, tmp_path: Path, kind: IndexKind
+) -> None:
+    """As float16, in the order of their numbers; they are what travels."""
+    rows = mapped(built, kind, tmp_path / "i").float16_rows(3, 7)
+    assert (rows == vectors[3:7].astype(np.float16)).all()
+
+
 def test_a_mapped_index_can_only_be_searched(built: dict[IndexKind, Any], tmp_path: Path) -> None:
     """FAISS ends the process when a mapped index is added to or removed from, so neither can be reached."""
     public = {name for name in dir(mapped(built, "flat", tmp_path / "i")) if not name.startswith("_")}
