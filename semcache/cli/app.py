@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from semcache import __version__
-from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, harvest, keys, lookup
+from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, harvest, keys, lookup, versions
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
 from semcache.errors import SemcacheError
 
@@ -32,6 +32,9 @@ app.command("harvest")(harvest.harvest)
 app.command("accept")(harvest.accept)
 app.command("info")(bundle.info)
 app.command("check")(bundle.check)
+app.command("versions")(versions.versions)
+app.command("rollback")(versions.rollback_bundle)
+app.command("gc")(versions.gc)
 app.add_typer(corpus.app, name="corpus", help="Check and measure corpus files.")
 app.add_typer(keys.app, name="keys", help="Make, rotate and show the keys that sign a remote.")
 

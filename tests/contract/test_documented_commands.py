@@ -20,6 +20,7 @@ DOCUMENTS = [
 COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
     *(("corpus", "check"), ("corpus", "lint"), ("corpus", "stats"), ("augment",), ("harvest",), ("accept",)),
+    *(("versions",), ("rollback",), ("gc",)),
     *(("keys", "init"), ("keys", "rotate"), ("keys", "sign"), ("keys", "show")),
 ]
 GROUPS = {(), ("corpus",), ("keys",)}
