@@ -63,7 +63,12 @@ def follow(bundle_dir: str) -> None:
     Says "open" first and every further version that answers; each answer with the version it came from is reported.
     """
     is_over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), is_over.set()), daemon=True).start()
+
+    def wait_for_the_end() -> None:
+        sys.stdin.read()
+        is_over.set()
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     seen: dict[str, set[str]] = {}
     with Cache.open(bundle_dir, refresh_every_s=0.01) as cache:
         report("open")

@@ -117,7 +117,7 @@ def test_an_open_that_lost_its_version_takes_the_live_one(
     """A version that is replaced and removed between CURRENT and its first file is no error."""
     from semcache.lookup import cache as cache_module  # noqa: PLC0415 - what is replaced here
 
-    open_version, seen = cache_module._open_version, []
+    open_version, seen = cache_module._open_version, list[Path]()
 
     def lose_first(*arguments: Any) -> Any:
         if not seen:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from semcache.store import lock as lock_module
 from semcache.store.lock import LockedError, hold_folder, own_folder
 
 
@@ -56,7 +56,7 @@ def test_a_folder_that_is_replaced_while_it_is_locked_is_locked_anew(
     """The holder ends up with the folder that has the name, not with one that was renamed."""
     folder = tmp_path / "version"
     folder.mkdir()
-    flock, seen = lock_module.fcntl.flock, []
+    flock, seen = fcntl.flock, list[int]()
 
     def replace_first(descriptor: int, operation: int) -> None:
         if not seen:
@@ -65,7 +65,7 @@ def test_a_folder_that_is_replaced_while_it_is_locked_is_locked_anew(
         seen.append(operation)
         flock(descriptor, operation)
 
-    monkeypatch.setattr(lock_module.fcntl, "flock", replace_first)
+    monkeypatch.setattr(fcntl, "flock", replace_first)
     descriptor = hold_folder(folder)
     monkeypatch.undo()
     assert os.path.samestat(os.fstat(descriptor), folder.stat())
@@ -78,6 +78,6 @@ def test_a_folder_that_goes_while_it_is_locked_is_missing(tmp_path: Path, monkey
     """It is not held under a name that nobody looks at."""
     folder = tmp_path / "version"
     folder.mkdir()
-    monkeypatch.setattr(lock_module.fcntl, "flock", lambda *_: shutil.rmtree(folder, ignore_errors=True))
+    monkeypatch.setattr(fcntl, "flock", lambda *_: shutil.rmtree(folder, ignore_errors=True))
     with pytest.raises(FileNotFoundError):
         hold_folder(folder)
