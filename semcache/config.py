@@ -18,6 +18,8 @@ AugmentChoice = Literal["none", "sidecar", "rules"]
 LEVELS = (0.005, 0.01, 0.02, 0.05, 0.10)
 """The errors that a bundle is certified for."""
 DEFAULT_ROOT = "indexes"
+MAX_AGE_S = 7 * 24 * 3600.0
+"""After how long a pulled bundle counts as old."""
 DEFAULT_KEYS = "~/.config/semcache/keys"
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 
@@ -210,9 +212,16 @@ class LlmConfig:
 
 @dataclass(frozen=True, slots=True)
 class OpenConfig:
-    """How a bundle is opened. Changes speed or memory only.
+    """How a bundle is opened.
 
-    Attributes:
+    Changes results:
+        max_age_s: a pulled bundle whose release was published longer ago is served with a warning. 60 to 10**10; None
+            for any age. Bundles that were built here have none.
+        strict_age: refuse such a bundle instead: BundleExpiredError.
+        refresh_every_s: follow what becomes live, in the background, this often. 0.01 to 86,400; None leaves that to
+            `Cache.refresh`.
+
+    Changes speed or memory:
         prefault: bring the index's pages in at open, so that the first lookup is as fast as the second.
         embed_threads: cores one embedding may use. 1 to 256; more than 1 starts a thread pool.
         verify: "frame" checks sizes, the manifest and every byte that is parsed (milliseconds); "full" checks
@@ -222,12 +231,19 @@ class OpenConfig:
     prefault: bool = True
     embed_threads: int = 1
     verify: Literal["frame", "full"] = "frame"
+    max_age_s: float | None = MAX_AGE_S
+    strict_age: bool = False
+    refresh_every_s: float | None = None
 
     def __post_init__(self) -> None:
         _check_range("embed_threads", self.embed_threads, 1, 256)
         if self.verify not in ("frame", "full"):
             msg = f"verify: found {self.verify!r}, allowed 'frame' or 'full'"
             raise ConfigError(msg)
+        if self.max_age_s is not None:
+            _check_range("max_age_s", self.max_age_s, 60.0, 1e10)
+        if self.refresh_every_s is not None:
+            _check_range("refresh_every_s", self.refresh_every_s, 0.01, 86_400.0)
 
 
 @dataclass(frozen=True, slots=True)

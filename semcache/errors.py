@@ -11,7 +11,8 @@
     |-- BundleError            a bundle cannot be served
     |   |-- BundleNotFoundError    there is none at this place
     |   |-- BundleFormatError      it was written by a newer (or unknown) format
-    |   `-- BundleCorruptError     its bytes are not the ones that were written
+    |   |-- BundleCorruptError     its bytes are not the ones that were written
+    |   `-- BundleExpiredError     it was pulled, and its release is older than the caller allows
     |-- EncoderError           an encoder cannot be loaded or exported
     |   `-- EncoderMismatchError   it does not give the vectors the bundle was built with
     |-- LlmError               a language model's endpoint refused, or gave nothing that can be used
@@ -172,6 +173,10 @@ class BundleFormatError(BundleError):
 
 class BundleCorruptError(BundleError):
     """The bytes of a bundle are not the ones that were written."""
+
+
+class BundleExpiredError(BundleError):
+    """A pulled bundle's release is older than the caller allows."""
 
 
 class EncoderError(SemcacheError):

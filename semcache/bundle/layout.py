@@ -10,6 +10,8 @@ import numpy as np
 
 CURRENT_FILE = "CURRENT"
 LOCK_FILE = "build.lock"
+HISTORY_FILE = "history"
+"""Of a bundle: the versions that were live before the one that is."""
 VERSIONS_DIR = "versions"
 ENCODERS_DIR = "encoders"
 SOURCES_DIR = "sources"

@@ -13,6 +13,7 @@ from semcache.bundle import layout
 from semcache.bundle.arrays import load_array
 from semcache.bundle.contents import Contents, contents_of
 from semcache.bundle.decision import DecisionArrays, load_decision
+from semcache.bundle.lease import Lease
 from semcache.bundle.locate import BundleLocation, read_small
 from semcache.bundle.records import RecordError, number_key, unpack_entry, unpack_rows, unpack_value, unpack_variant
 from semcache.bundle.writer import file_info
@@ -95,7 +96,7 @@ def check_file(path: Path, expected: FileInfo, *, digest: bool) -> None:
 
 
 class VersionReader:
-    """One version of a bundle, mapped. Safe to share between threads; not across fork.
+    """One version of a bundle, mapped and leased. Safe to share between threads; not across fork.
 
     Attributes:
         id, folder, manifest: which version it is.
@@ -117,6 +118,7 @@ class VersionReader:
             StorageError: the system refuses.
         """
         self.id, self.root, self.folder = version, location.root, location.version_dir(version)
+        self._lease = Lease(self.folder)
         self.manifest = read_manifest(self.folder)
         for name, expected in self.manifest.files.items():
             digest = config.verify == "full" or name in _ALWAYS_DIGESTED

@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.arrays import save_array
+from semcache.bundle.live import go_live, locked_name
 from semcache.bundle.records import number_key, pack_entry, pack_rows, pack_value, pack_variant
 from semcache.core.manifest import FileInfo, Manifest, version_id
 from semcache.core.text import KEY_BYTES
 from semcache.core.vectors import FloatRows
-from semcache.errors import BuildLockedError, ConfigError, StorageError
+from semcache.errors import ConfigError, StorageError
 from semcache.store.codec import ValueCodec
-from semcache.store.fsio import FileSystem, publish_dir, replace_file
+from semcache.store.fsio import FileSystem, publish_dir
 from semcache.store.lmdb_values import TableWriter, records_sha256
-from semcache.store.lock import LockedError, exclusive_lock
 from semcache.types import VariantKind
 
 _HASH_BLOCK_BYTES = 1 << 20
@@ -73,7 +73,7 @@ class Staging:
                 if is_new:
                     fs.remove_tree(target)
                 raise
-        replace_file(fs, self.bundle_dir / layout.CURRENT_FILE, f"{identity}\n".encode("ascii"))
+        go_live(fs, self.bundle_dir, identity)
         return identity, is_new
 
 
@@ -98,24 +98,20 @@ def open_staging(fs: FileSystem, root: Path, name: str) -> Iterator[Staging]:
     check_name(name)
     bundle_dir = root / name
     versions_dir = bundle_dir / layout.VERSIONS_DIR
-    lock_path = bundle_dir / layout.LOCK_FILE
     with _system_errors(bundle_dir):
         fs.make_dir(versions_dir)
         for folder in (root.absolute().parent, root, bundle_dir):  # whoever made them may have died before this
             fs.sync_dir(folder)
-        try:
-            with exclusive_lock(lock_path):
-                _clear_debris(fs, versions_dir)
-                folder = versions_dir / f"{layout.STAGING_PREFIX}{os.getpid()}"
-                try:
-                    fs.make_dir(folder)
-                    yield Staging(fs, bundle_dir, folder)
-                finally:
-                    if folder.exists():
-                        with suppress(OSError):  # the reason why we are here matters more
-                            fs.remove_tree(folder)
-        except LockedError as error:
-            raise BuildLockedError(lock_path) from error
+        with locked_name(bundle_dir):
+            clear_debris(fs, bundle_dir)
+            folder = versions_dir / f"{layout.STAGING_PREFIX}{os.getpid()}"
+            try:
+                fs.make_dir(folder)
+                yield Staging(fs, bundle_dir, folder)
+            finally:
+                if folder.exists():
+                    with suppress(OSError):  # the reason why we are here matters more
+                        fs.remove_tree(folder)
 
 
 @contextmanager
@@ -126,12 +122,20 @@ def _system_errors(path: Path) -> Iterator[None]:
         raise StorageError.from_os_error(error.filename or path, error) from error
 
 
-def _clear_debris(fs: FileSystem, versions_dir: Path) -> None:
-    """Delete what killed builds left. Their lock is gone, so no live build owns it."""
-    for path in versions_dir.glob(f"{layout.STAGING_PREFIX}*"):
-        fs.remove_tree(path)
-    for path in versions_dir.parent.glob(f"{layout.CURRENT_FILE}.new"):
-        fs.remove_file(path)
+def clear_debris(fs: FileSystem, bundle_dir: Path) -> None:
+    """Delete what killed builds left. Called under the lock: so no live build owns it."""
+    for path in debris(bundle_dir):
+        if path.is_dir():
+            fs.remove_tree(path)
+        else:
+            fs.remove_file(path)
+
+
+def debris(bundle_dir: Path) -> list[Path]:
+    """Return what builds work with until they end."""
+    staged = (bundle_dir / layout.VERSIONS_DIR).glob(f"{layout.STAGING_PREFIX}*")
+    written = (bundle_dir / f"{name}.new" for name in (layout.CURRENT_FILE, layout.HISTORY_FILE, layout.PULLED_FILE))
+    return [*staged, *(path for path in written if path.exists())]
 
 
 def _holds(target: Path, manifest: Manifest, raw: bytes) -> bool:

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from semcache import __version__
-from semcache.cli import augment, build, bundle, calibrate, corpus, evaluate, harvest, keys, lookup, publish, pull
+from semcache.cli import (
+    augment,
+    build,
+    bundle,
+    calibrate,
+    corpus,
+    evaluate,
+    harvest,
+    keys,
+    lookup,
+    publish,
+    pull,
+    versions,
+)
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
 from semcache.errors import SemcacheError
 
@@ -34,6 +47,9 @@ app.command("publish")(publish.publish)
 app.command("pull")(pull.pull)
 app.command("info")(bundle.info)
 app.command("check")(bundle.check)
+app.command("versions")(versions.versions)
+app.command("rollback")(versions.rollback_bundle)
+app.command("gc")(versions.gc)
 app.add_typer(corpus.app, name="corpus", help="Check and measure corpus files.")
 app.add_typer(keys.app, name="keys", help="Make, rotate and show the keys that sign a remote.")
 

@@ -8,15 +8,15 @@ import typer
 
 from semcache.bundle.check import check_bundle
 from semcache.cli.errors import EXIT_ERROR
-from semcache.cli.lookup import AsJson, Name, Root
+from semcache.cli.lookup import AsJson, Name, Root, StrictAge
 from semcache.cli.output import print_info, print_json
 from semcache.lookup.cache import Cache
 from semcache.settings import resolve_root_of
 
 
-def info(name: Name, root: Root = None, as_json: AsJson = False) -> None:
+def info(name: Name, root: Root = None, strict_age: StrictAge = False, as_json: AsJson = False) -> None:
     """Print what a bundle is."""
-    with Cache.open(name, root=resolve_root_of(name, root), prefault=False) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root), prefault=False, strict_age=strict_age) as cache:
         found = cache.info
     if as_json:
         print_json(
@@ -25,6 +25,8 @@ def info(name: Name, root: Root = None, as_json: AsJson = False) -> None:
                 "path": str(found.path),
                 "size_bytes": found.size_bytes,
                 "manifest": asdict(found.manifest),
+                "release": None if found.release is None else asdict(found.release),
+                "warning": found.warning,
             }
         )
     else:

@@ -31,6 +31,9 @@ Namespace = Annotated[str | None, typer.Option(help="Look only in this namespace
 MaxError = Annotated[
     float | None, typer.Option(help="Share of wrong hits you accept, over 0 to 1. [default: the bundle's own]")
 ]
+StrictAge = Annotated[
+    bool, typer.Option("--strict-age", help="Refuse a pulled bundle whose release is over 7 days old.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -42,13 +45,14 @@ def lookup(
     root: Root = None,
     namespace: Namespace = None,
     max_error: MaxError = None,
+    strict_age: StrictAge = False,
     as_json: AsJson = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 where (any) text misses.")] = False,
     record: Annotated[Path | None, typer.Option(help="Append each lookup to files in this folder.")] = None,
 ) -> None:
     """Look a text up: print its stored answer, or why there is none. From stdin, print JSON lines."""
     is_missed = False
-    with Cache.open(name, root=resolve_root_of(name, root), record=record) as cache:
+    with Cache.open(name, root=resolve_root_of(name, root), strict_age=strict_age, record=record) as cache:
         if text is not None:
             result = cache.lookup(text, namespace=namespace, max_error=max_error)
             is_missed = not result.hit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -186,8 +187,15 @@ def print_info(info: BundleInfo) -> None:
         ("corpora", ", ".join(f"{c.file} ({c.entries:,})" for c in manifest.corpora)),
         ("built by", manifest.producer),
     ]
+    if info.release is not None:
+        published = datetime.fromtimestamp(info.release.published, UTC)
+        lines.append(
+            ("pulled", f"release {info.release.number} of {published:%Y-%m-%d %H:%M} UTC, from {info.release.url}")
+        )
     for name, value in lines:
         typer.echo(f"{name:<11} {value}")
+    if info.warning is not None:
+        typer.secho(f"{'warning':<11} {info.warning}", fg="yellow", bold=True)
     typer.echo()
     print_certificates(decision.certificates)
 

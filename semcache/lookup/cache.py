@@ -18,12 +18,15 @@ from typing import Literal, Self
 
 from semcache.bundle.locate import BundleLocation, locate
 from semcache.bundle.reader import VersionReader
-from semcache.config import DEFAULT_ROOT, OpenConfig, RecordConfig
+from semcache.bundle.release_note import ReleaseNote
+from semcache.config import DEFAULT_ROOT, MAX_AGE_S, OpenConfig, RecordConfig
 from semcache.core.manifest import Manifest
 from semcache.core.vectors import FloatRows
-from semcache.errors import BundleNotFoundError, CacheClosedError, CacheForkedError, ConfigError
+from semcache.errors import BundleError, BundleNotFoundError, CacheClosedError, CacheForkedError, ConfigError
+from semcache.lookup.age import Age
 from semcache.lookup.assess import assess
 from semcache.lookup.explain import explain
+from semcache.lookup.poller import Poller
 from semcache.lookup.record import Recorder
 from semcache.lookup.version import Version
 from semcache.types import Assessment, Explanation, Neighbour, Result
@@ -41,12 +44,16 @@ class BundleInfo:
         id: the version.
         size_bytes: of its files; the encoder is beside them.
         manifest: everything it says of itself.
+        release: what it was pulled as; None where it was built here.
+        warning: what a person should know of it: that its release is older than allowed. None where there is nothing.
     """
 
     path: Path
     id: str
     size_bytes: int
     manifest: Manifest
+    release: ReleaseNote | None = None
+    warning: str | None = None
 
 
 class Cache:
@@ -62,6 +69,9 @@ class Cache:
         self._recorder = None if record is None else Recorder(record)
         if self._recorder is not None:
             weakref.finalize(self, self._recorder.close)  # what is never closed is written at the program's end
+        self._poller = None if config.refresh_every_s is None else Poller(self, every_s=config.refresh_every_s)
+        if self._poller is not None:
+            weakref.finalize(self, self._poller.close)
         _open_caches.add(self)
 
     @classmethod
@@ -73,6 +83,9 @@ class Cache:
         prefault: bool = True,
         embed_threads: int = 1,
         verify: Literal["frame", "full"] = "frame",
+        max_age_s: float | None = MAX_AGE_S,
+        strict_age: bool = False,
+        refresh_every_s: float | None = None,
         record: RecordConfig | str | Path | None = None,
     ) -> Cache:
         """Open a bundle. No model is loaded before the first lookup that needs one.
@@ -84,6 +97,11 @@ class Cache:
             prefault: bring the index into memory now; False opens faster and makes first lookups slower.
             embed_threads: cores one embedding may use, 1 to 256.
             verify: "frame" checks all that is parsed; "full" reads and checks every byte.
+            max_age_s: a pulled bundle whose release was published longer ago (7 days) is served with a warning, one in
+                the log and one in `info`; None for any age.
+            strict_age: refuse it instead, here and in lookups.
+            refresh_every_s: call refresh() this often, in a thread of its own. Where that fails, the version before
+                stays in use and the log says so once. None leaves refreshing to the caller.
             record: append each lookup to files in this folder, in the background, texts included; a `RecordConfig`
                 leaves texts out or hashes them. None records nothing.
 
@@ -91,10 +109,18 @@ class Cache:
             BundleNotFoundError: there is none.
             BundleFormatError: a newer semcache wrote it.
             BundleCorruptError: it is damaged; says which file.
+            BundleExpiredError: it is older than allowed, and `strict_age` is set.
             StorageError: the system refuses.
             ConfigError: an argument is outside its range.
         """
-        config = OpenConfig(prefault=prefault, embed_threads=embed_threads, verify=verify)
+        config = OpenConfig(
+            prefault=prefault,
+            embed_threads=embed_threads,
+            verify=verify,
+            max_age_s=max_age_s,
+            strict_age=strict_age,
+            refresh_every_s=refresh_every_s,
+        )
         if isinstance(record, str | Path):
             record = RecordConfig(Path(record))
         return cls(locate(bundle, root=Path(root)), config, record=record)
@@ -112,11 +138,14 @@ class Cache:
         Raises:
             CacheClosedError, CacheForkedError: the cache cannot be used any more.
             BundleCorruptError: the record that would have been served is damaged.
+            BundleExpiredError: it has become older than allowed since it was opened, with `strict_age`.
             EncoderError: the encoder beside the bundle is missing, damaged, or gives other vectors here.
             ConfigError: max_error is outside its range.
         """
         _check_max_error(max_error)
         version, now = self._current(), time.time()
+        if now > version.age.old_after:
+            version.age.check(now)
         result = version.exact(text, namespace=namespace, now=now)
         if result is None:
             (result,) = _semantic(version, [text], namespace=namespace, max_error=max_error, now=now)
@@ -130,6 +159,8 @@ class Cache:
         """Return `lookup` of each text, in order; texts that need the model are embedded together."""
         _check_max_error(max_error)
         version, now = self._current(), time.time()
+        if now > version.age.old_after:
+            version.age.check(now)
         results = [version.exact(text, namespace=namespace, now=now) for text in texts]
         open_texts = [text for text, result in zip(texts, results, strict=True) if result is None]
         answers = iter(
@@ -187,9 +218,10 @@ class Cache:
     @property
     def info(self) -> BundleInfo:
         """Return what is open now."""
-        reader = self._current().reader
+        version = self._current()
+        reader, age = version.reader, version.age
         size_bytes = sum(file.size_bytes for file in reader.manifest.files.values())
-        return BundleInfo(reader.folder, reader.id, size_bytes, reader.manifest)
+        return BundleInfo(reader.folder, reader.id, size_bytes, reader.manifest, age.release, age.warning(time.time()))
 
     def refresh(self) -> bool:
         """Switch to the version that CURRENT names now. Running lookups end on the version they began on.
@@ -203,6 +235,7 @@ class Cache:
         with self._lock:
             before = self._current()
             if self._location.live_id() == before.reader.id:
+                before.follow_release(Age(self._location, before.reader.id, self._config))
                 return False
             after = _open_live(self._location, self._config)
             with self._switch:
@@ -215,6 +248,8 @@ class Cache:
         """Let go of the bundle. Safe to call twice, and while other threads look up; values stay readable."""
         with self._switch:
             self._version = None
+        if self._poller is not None:
+            self._poller.close()
         if self._recorder is not None:
             self._recorder.close()
 
@@ -241,6 +276,8 @@ class Cache:
         self._lock, self._switch = threading.Lock(), threading.Lock()
         if self._version is not None:
             self._version, self._unusable = None, CacheForkedError
+        if self._poller is not None:
+            self._poller.forget_after_fork()
         if self._recorder is not None:
             self._recorder.forget_after_fork()
 
@@ -256,12 +293,18 @@ def _open_live(location: BundleLocation, config: OpenConfig) -> Version:
     for _ in range(_OPEN_TRIES):
         live = location.live_id()
         try:
-            return Version(VersionReader(location, live, config), embed_threads=config.embed_threads)
-        except BundleNotFoundError:
+            return _open_version(location, live, config)
+        except BundleError:
             if location.live_id() == live:
                 raise
     msg = f"CURRENT changed {_OPEN_TRIES} times while it was opened"
     raise BundleNotFoundError(location.bundle_dir, msg)
+
+
+def _open_version(location: BundleLocation, live: str, config: OpenConfig) -> Version:
+    age = Age(location, live, config)
+    age.check(time.time())
+    return Version(VersionReader(location, live, config), age, embed_threads=config.embed_threads)
 
 
 def _embed(version: Version, texts: Sequence[str]) -> FloatRows:

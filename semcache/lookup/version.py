@@ -22,6 +22,7 @@ from semcache.core.verifier import Verifier
 from semcache.embed.base import Embedder
 from semcache.embed.registry import load_embedder
 from semcache.errors import EncoderMismatchError
+from semcache.lookup.age import Age
 from semcache.store.faiss_index import SearchFilter
 from semcache.types import Hit, Kind, Miss, Neighbour, Reason, Result
 
@@ -57,8 +58,8 @@ _MOST_READINGS = 4096
 class Version:
     """One version, and the encoder it needs once something semantic is asked. Safe to share between threads."""
 
-    def __init__(self, reader: VersionReader, *, embed_threads: int) -> None:
-        self.reader = reader
+    def __init__(self, reader: VersionReader, age: Age, *, embed_threads: int) -> None:
+        self.reader, self.age = reader, age
         decision, arrays = reader.manifest.decision, reader.decision
         self.verifier = Verifier(arrays.trees)
         self._rarity = TokenRarity(arrays.rarity)
@@ -67,6 +68,11 @@ class Version:
         self._embed_threads = embed_threads
         self._embedder: Embedder | None = None
         self._lock = threading.Lock()
+
+    def follow_release(self, age: Age) -> None:
+        """Take what was noted of this version's release since it was opened: a pull notes it after it is live."""
+        if age.release != self.age.release:
+            self.age = age
 
     def embedder(self) -> Embedder:
         """Return the encoder, loaded at the first call and held against the bundle's probes.

@@ -13,6 +13,7 @@ from semcache.bundle.assemble import assemble
 from semcache.bundle.check import check_vectors
 from semcache.bundle.locate import BundleLocation
 from semcache.bundle.reader import VersionReader
+from semcache.bundle.release_note import ReleaseNote, read_note, write_note
 from semcache.bundle.writer import Staging, check_name, open_staging
 from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.chunk import ChunkRef
@@ -21,7 +22,6 @@ from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
 from semcache.embed.registry import load_embedder
 from semcache.errors import BundleError, EncoderError, ReleaseError, RollbackError, StorageError
 from semcache.remote.offers import Offers, parsed
-from semcache.remote.pulled import Pulled, read_pulled, write_pulled
 from semcache.store.chunks import ChunkFolder
 from semcache.store.fsio import FileSystem, publish_dir
 from semcache.store.lock import exclusive_lock
@@ -101,17 +101,18 @@ def pull(
     with open_staging(fs, root, name) as staging:
         _last_pull(root, release, store.url)  # another pull may have been faster
         version = _install(fs, root, release, staging, folder)
-        write_pulled(fs, root, Pulled(name, store.url, release.number, digest, release.published, version))
+        note = ReleaseNote(name, store.url, release.number, release.published, version, sha256=digest)
+        write_note(fs, staging.bundle_dir, note)
     return PullReport(version, release.number, True, size, missing, fetched.moved_bytes)
 
 
-def _last_pull(root: Path, release: Release, url: str) -> Pulled | None:
+def _last_pull(root: Path, release: Release, url: str) -> ReleaseNote | None:
     """Return what was pulled from this remote last.
 
     Raises:
         RollbackError: it is newer than this release.
     """
-    pulled = read_pulled(root, release.name)
+    pulled = read_note(root / release.name)
     if pulled is None or pulled.url != url:
         return None
     if release.number < pulled.number:
@@ -123,7 +124,7 @@ def _last_pull(root: Path, release: Release, url: str) -> Pulled | None:
     return pulled
 
 
-def _is_live(root: Path, pulled: Pulled) -> bool:
+def _is_live(root: Path, pulled: ReleaseNote) -> bool:
     """Say whether the version that was pulled is the live one, and all of its files are there."""
     location = BundleLocation(root, root / pulled.name, None)
     try:

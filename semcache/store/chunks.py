@@ -161,12 +161,13 @@ class ChunkFolder:
                 with suppress(FileNotFoundError):
                     yield path.name, path.stat().st_size
 
-    def sweep(self, keep: AbstractSet[str], *, grace_s: float = GRACE_S) -> int:
+    def sweep(self, keep: AbstractSet[str], *, grace_s: float = GRACE_S, dry_run: bool = False) -> int:
         """Remove what nobody names, and parts that nobody loads; return how many bytes that frees.
 
         Args:
             keep: sha256 of the chunks that stay.
             grace_s: what changed within this many seconds stays too.
+            dry_run: remove nothing.
 
         Raises:
             StorageError: the system refuses.
@@ -176,7 +177,8 @@ class ChunkFolder:
         for path in self._files():
             try:
                 found = path.stat()
-                if found.st_mtime < oldest and path.name not in keep and self._remove(path):
+                is_old = found.st_mtime < oldest and path.name not in keep
+                if is_old and (dry_run or self._remove(path)):
                     n_bytes += found.st_size
             except FileNotFoundError:
                 continue

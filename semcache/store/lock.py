@@ -1,4 +1,4 @@
-"""One writer at a time: an advisory lock that the operating system drops when its holder dies."""
+"""One writer at a time, or any number of holders: advisory locks that the operating system drops with their holder."""
 
 from __future__ import annotations
 
@@ -34,3 +34,46 @@ def exclusive_lock(path: Path, *, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def hold_folder(folder: Path) -> int:
+    """Hold a shared lock on a folder, and return the descriptor that has to be closed to let go of it.
+
+    It takes no more than permission to read, so a read-only file system will do.
+
+    Raises:
+        OSError: there is no such folder, or it cannot be opened or locked.
+    """
+    while True:
+        descriptor = _open_folder(folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return descriptor  # else it was replaced before it was locked
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a folder while the block runs.
+
+    Raises:
+        LockedError: somebody holds it.
+        OSError: there is no such folder, or it cannot be opened or locked.
+    """
+    descriptor = _open_folder(folder)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockedError(folder) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

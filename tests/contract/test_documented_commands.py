@@ -21,6 +21,7 @@ COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
     *(("publish",), ("pull",)),
     *(("corpus", "check"), ("corpus", "lint"), ("corpus", "stats"), ("augment",), ("harvest",), ("accept",)),
+    *(("versions",), ("rollback",), ("gc",)),
     *(("keys", "init"), ("keys", "rotate"), ("keys", "sign"), ("keys", "show")),
 ]
 GROUPS = {(), ("corpus",), ("keys",)}

@@ -30,7 +30,7 @@ _ALLOWED = re.compile(
     "|".join(
         (
             rf"encoders(/sources|/export\.lock|/{_ID}|/{_ID}/encoder\.json)?",
-            r"[a-z]+(/CURRENT|/build\.lock|/versions)?",
+            r"[a-z]+(/CURRENT|/history|/build\.lock|/versions)?",
             rf"[a-z]+/versions/{_ID}(/({_FILES}))?",
         )
     )

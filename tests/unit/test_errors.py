@@ -42,6 +42,7 @@ TREE = {
     "BundleNotFoundError": "BundleError",
     "BundleFormatError": "BundleError",
     "BundleCorruptError": "BundleError",
+    "BundleExpiredError": "BundleError",
     "EncoderError": "SemcacheError",
     "EncoderMismatchError": "EncoderError",
     "LlmError": "SemcacheError",

@@ -15,6 +15,7 @@ def test_the_names_on_disk_never_change() -> None:
     assert names == {
         "CURRENT_FILE": "CURRENT",
         "LOCK_FILE": "build.lock",
+        "HISTORY_FILE": "history",
         "VERSIONS_DIR": "versions",
         "ENCODERS_DIR": "encoders",
         "SOURCES_DIR": "sources",

@@ -16,6 +16,7 @@ from semcache.bundle.reader import VersionReader
 from semcache.config import LEVELS, OpenConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
+from semcache.lookup.age import Age
 from semcache.lookup.version import Version
 from semcache.types import Kind, Reason
 
@@ -26,7 +27,8 @@ NOW = 1_750_000_000.0
 def version(bundle_dir: Path) -> Version:
     """Give the version of the small corpus."""
     location = locate(bundle_dir, root=bundle_dir.parent)
-    return Version(VersionReader(location, location.live_id(), OpenConfig()), embed_threads=1)
+    reader = VersionReader(location, location.live_id(), OpenConfig())
+    return Version(reader, Age(location, reader.id, OpenConfig()), embed_threads=1)
 
 
 def certified(version: Version, thresholds: Sequence[float | None], *, max_error: float = 0.02) -> Version:
