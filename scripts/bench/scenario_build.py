@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from measure import Report, Target, summary, timed
 from scratch import Scratch
@@ -61,10 +60,8 @@ def run(scratch: Scratch) -> Report:
 
 def _stored_vectors(cache: Cache) -> FloatRows:
     """Return the bundle's vectors, as its index keeps them (float16), scaled to length 1."""
-    index = faiss.read_index(str(cache.info.path / "index.faiss"))
-    if isinstance(index, faiss.IndexRefine):
-        index = faiss.downcast_index(index.refine_index)
-    return unit_rows(index.reconstruct_n(0, index.ntotal))
+    index = cache._current().reader.index  # noqa: SLF001 - what no user needs
+    return unit_rows(index.float16_rows(0, index.n_rows).astype(np.float32))
 
 
 def _measured(kind: IndexKind, vectors: FloatRows, queries: FloatRows, exact: FloatRows, seed: int) -> dict[str, Any]:
