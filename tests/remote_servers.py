@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -125,6 +126,9 @@ class S3:
     options: dict[str, Any]
 
 
+_buckets = itertools.count()
+
+
 @contextmanager
 def s3() -> Iterator[S3]:
     """Run an S3 server with an empty bucket while the block runs."""
@@ -137,7 +141,8 @@ def s3() -> Iterator[S3]:
     try:
         host, port = server.get_host_and_port()
         options = {"key": "key", "secret": "secret", "endpoint_url": f"http://{host}:{port}"}
-        s3fs.S3FileSystem(**options).mkdir("bucket")
-        yield S3("s3://bucket", options)
+        bucket = f"bucket{next(_buckets)}"  # moto keeps them for as long as the process lives, whatever the server
+        s3fs.S3FileSystem(**options).mkdir(bucket)
+        yield S3(f"s3://{bucket}", options)
     finally:
         server.stop()
