@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from semcache.store.codec import ValueCodec
 from semcache.store.lmdb_values import TableReader
 
 Ints = npt.NDArray[np.int64]
+_Number = TypeVar("_Number", np.int32, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Contents:
             yield value_type.encode() + b"\0" + raw
 
 
+def owners_of(rows: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+    """Return the entry behind each value of rows.npy, whether variant or guard; none of them is dead."""
+    return np.where(rows < 0, ~rows, rows)
+
+
 def contents_of(
     tables: TableReader,
     codec: ValueCodec,
@@ -72,14 +79,13 @@ def contents_of(
     """
     live = np.flatnonzero(rows != layout.DEAD_ROW)
     entries = np.flatnonzero(entry_answers != layout.DEAD_ENTRY)
-    of_rows = rows[live].astype(np.int64)
     return Contents(
         tables,
         codec,
         rows=live,
         entries=entries,
         answers=np.unique(entry_answers[entries]).astype(np.int64),
-        owners=np.where(of_rows < 0, ~of_rows, of_rows),
+        owners=owners_of(rows[live].astype(np.int64)),
         n_rows=len(rows),
         n_entries=len(entry_answers),
         n_answers=n_answers,

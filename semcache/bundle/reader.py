@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.arrays import load_array
-from semcache.bundle.contents import Contents, contents_of
+from semcache.bundle.contents import Contents, contents_of, owners_of
 from semcache.bundle.decision import DecisionArrays, load_decision
 from semcache.bundle.lease import Lease
 from semcache.bundle.locate import BundleLocation, read_small
@@ -160,7 +160,7 @@ class VersionReader:
         if int(self.is_dead.sum()) != counts.dead_rows or int(is_dead_entry.sum()) != counts.dead_entries:
             raise BundleCorruptError(self.folder / layout.ROWS_FILE, "holds other dead rows or entries than it says")
         self._within(layout.ROWS_FILE, live, -counts.all_entries, counts.all_entries)
-        if counts.dead_entries and is_dead_entry[self.owners(live)].any():
+        if counts.dead_entries and is_dead_entry[owners_of(live)].any():
             raise BundleCorruptError(self.folder / layout.ROWS_FILE, "holds a row of a dead entry")
         alive = ~is_dead_entry
         self._within(layout.ENTRIES_FILE, self._entry_namespaces[alive], 0, len(self.manifest.namespaces))
@@ -200,14 +200,9 @@ class VersionReader:
             return None
         if namespace not in self._filters:
             mask = ~self.is_dead
-            mask[mask] = self._entry_namespaces[self.owners(self.rows[mask])] == namespace
+            mask[mask] = self._entry_namespaces[owners_of(self.rows[mask])] == namespace
             self._filters[namespace] = SearchFilter(np.packbits(mask, bitorder="little"), int(mask.sum()))
         return self._filters[namespace]
-
-    @staticmethod
-    def owners(rows_entry: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return the entry behind each value of `rows`, whether variant or guard."""
-        return np.where(rows_entry < 0, ~rows_entry, rows_entry)
 
     def answer_of(self, entry: int) -> int:
         """Return the answer number of an entry."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.arrays import save_array
-from semcache.bundle.contents import Contents
+from semcache.bundle.contents import Contents, owners_of
 from semcache.bundle.decision import DecisionArrays
 from semcache.bundle.numbering import Ints, Numbering
 from semcache.bundle.records import DEAD_ANSWER, number_key, pack_rows, unpack_rows
@@ -67,7 +67,7 @@ def _inverse(numbers: Ints, n: int) -> Ints:
 
 
 def _rows(rows: npt.NDArray[np.int32], numbering: Numbering) -> npt.NDArray[np.int32]:
-    owners = numbering.entries[np.where(rows < 0, ~rows, rows)]
+    owners = numbering.entries[owners_of(rows)]
     moved = np.full(numbering.n_rows, layout.DEAD_ROW, layout.ROW_DTYPE)
     moved[numbering.rows] = np.where(rows < 0, ~owners, owners)
     return moved

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semcache.bundle import layout
-from semcache.bundle.contents import Contents, contents_of
+from semcache.bundle.contents import Contents, contents_of, owners_of
 from semcache.bundle.records import number_key, unpack_variant
 from semcache.store.codec import ValueCodec
 from semcache.store.lmdb_values import TableReader
@@ -36,7 +36,7 @@ class StagedRows:
         facts = np.load(folder / layout.ENTRIES_FILE, allow_pickle=False)
         self._entry_answers: npt.NDArray[np.int32] = facts["answer"]
         self.entries: npt.NDArray[np.int64] = self._rows.astype(np.int64)
-        owners = np.where(self.entries < 0, ~self.entries, self.entries)
+        owners = owners_of(self.entries)
         answers = self._entry_answers.astype(np.int64)[owners]
         self.answers: npt.NDArray[np.int64] = np.where(self.entries < 0, self.entries, answers)
         self.namespaces: npt.NDArray[np.int64] = facts["namespace"].astype(np.int64)[owners]

@@ -88,9 +88,8 @@ def entries_of(cache: Cache) -> dict[str, EntryFacts]:
         BundleCorruptError: a record is damaged.
     """
     reader = cache._current().reader  # noqa: SLF001 - of the same layer; no caller of the library needs all entries
-    owners = reader.owners(reader.rows)
-    facts = {}
-    for entry, row in zip(*np.unique(owners, return_index=True), strict=True):
-        entry_id, metadata_json, *_ = reader.fetch(int(row), int(entry))
+    contents, facts = reader.contents(), {}
+    for entry, place in zip(*np.unique(contents.owners, return_index=True), strict=True):
+        entry_id, metadata_json, *_ = reader.fetch(int(contents.rows[place]), int(entry))
         facts[entry_id] = entry_facts(entry_id, reader.answer_of(int(entry)), orjson.loads(metadata_json))
     return facts

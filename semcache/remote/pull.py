@@ -90,7 +90,8 @@ def pull(
     release, root, digest = parsed(raw, name=name, url=store.url), Path(root), sha256(raw).hexdigest()
     before = _last_pull(root, release, store.url)
     folder = ChunkFolder(root / layout.CHUNKS_DIR)
-    refs = sorted(_needed(root, release), key=lambda ref: ref.sha256)
+    has_encoder = _has_encoder(root, release)
+    refs = sorted(_needed(release, has_encoder=has_encoder), key=lambda ref: ref.sha256)
     size, missing = sum(r.size_bytes for r in refs), sum(r.size_bytes for r in refs if not folder.has(r))
     if before is not None and before.sha256 == digest and _is_live(root, before):
         return PullReport(before.version, release.number, False, size, 0, 0)
@@ -100,7 +101,9 @@ def pull(
     fs = fs or FileSystem()
     with open_staging(fs, root, name) as staging:
         _last_pull(root, release, store.url)  # another pull may have been faster
-        version = _install(fs, root, release, staging, folder)
+        if not has_encoder:
+            _install_encoder(fs, root, release, folder)
+        version = _install(root, release, staging, folder)
         note = ReleaseNote(name, store.url, release.number, release.published, version, sha256=digest)
         write_note(fs, staging.bundle_dir, note)
     return PullReport(version, release.number, True, size, missing, fetched.moved_bytes)
@@ -137,10 +140,10 @@ def _opened(location: BundleLocation, version: str) -> VersionReader:
     return VersionReader(location, version, OpenConfig(verify="full", prefault=False))
 
 
-def _needed(root: Path, release: Release) -> set[ChunkRef]:
+def _needed(release: Release, *, has_encoder: bool) -> set[ChunkRef]:
     """Return the chunks of a release; those of its encoder only where the encoder is not here."""
     refs = set(release.chunks())
-    if _has_encoder(root, release):
+    if has_encoder:
         encoder = {ref for refs in release.encoder.values() for ref in refs}
         refs -= encoder - {piece.ref for pieces in release.columns.values() for piece in pieces}
     return refs
@@ -156,9 +159,7 @@ def _has_encoder(root: Path, release: Release) -> bool:
     return True
 
 
-def _install(fs: FileSystem, root: Path, release: Release, staging: Staging, folder: ChunkFolder) -> str:
-    if not _has_encoder(root, release):
-        _install_encoder(fs, root, release, folder)
+def _install(root: Path, release: Release, staging: Staging, folder: ChunkFolder) -> str:
     manifest = assemble(staging.folder, release, folder.read)
     location = BundleLocation(root, staging.bundle_dir, None)
 

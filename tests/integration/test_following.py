@@ -14,7 +14,9 @@ import pytest
 from semcache import BuildConfig, Cache, build_bundle
 from semcache.bundle.check import check_bundle
 from semcache.bundle.layout import DEAD_ROW, ROWS_FILE
-from semcache.types import Hit
+from semcache.lookup.candidates import entries_of
+from semcache.lookup.evaluate import evaluate
+from semcache.types import Hit, LabelledQuery
 
 CONFIG = BuildConfig(model="hashing")
 Document = dict[str, Any]
@@ -157,6 +159,17 @@ def test_no_namespace_finds_a_dead_row(tmp_path: Path) -> None:
     assert len(dead) == 9
     assert found
     assert not dead & found
+
+
+def test_every_entry_of_a_version_that_follows_can_be_evaluated(tmp_path: Path) -> None:
+    """Dead rows and dead entries among them belong to no entry: `eval` and `calibrate` read them all."""
+    documents = [entry(number) for number in range(20)]
+    build(tmp_path, documents)
+    build(tmp_path, documents[2:])
+    with Cache.open("b", root=tmp_path) as cache:
+        found = evaluate(cache, [LabelledQuery("q:1", one["query"], one["id"]) for one in documents[2:]])
+        assert sorted(entries_of(cache)) == sorted(one["id"] for one in documents[2:])
+    assert found.n_queries == 18
 
 
 @pytest.mark.parametrize("compress", [False, True])
