@@ -325,3 +325,35 @@ class HarvestConfig:
         _check_range("min_count", self.min_count, 1, 2**31 - 1)
         _check_range("near", self.near, 0.0, 1.0)
         _check_range("max_texts", self.max_texts, 1, 200_000)
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """What a new version must keep to before it goes live; what compares needs a live one. Changes results.
+
+    Recall is bounded by the build's `min_recall_at_1` and `min_recall_at_10`.
+
+    Attributes:
+        max_weaker_namespaces: that are promised a larger error than in the live version, or none any more. 0 or more.
+        max_broken_namespaces: whose promise the evaluation queries contradict. 0 or more.
+        max_coverage_loss: share of the evaluation queries answered rightly, live less new. 0 to 1.
+        max_new_collisions: new texts that no word tells from a text of another answer. 0 or more.
+        max_removed_share: of the live version's entries, those that are gone. 0 to 1.
+        max_growth: size of the files, new to live. 1 to 1,000.
+        max_delta_share: of the release's bytes, those that readers of the last one must fetch. 0 to 1.
+    """
+
+    max_weaker_namespaces: int = 0
+    max_broken_namespaces: int = 0
+    max_coverage_loss: float = 0.01
+    max_new_collisions: int = 0
+    max_removed_share: float = 0.2
+    max_growth: float = 1.5
+    max_delta_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in ("max_weaker_namespaces", "max_broken_namespaces", "max_new_collisions"):
+            _check_range(name, getattr(self, name), 0, 2**31 - 1)
+        for name in ("max_coverage_loss", "max_removed_share", "max_delta_share"):
+            _check_range(name, getattr(self, name), 0.0, 1.0)
+        _check_range("max_growth", self.max_growth, 1.0, 1000.0)

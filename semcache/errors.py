@@ -6,7 +6,8 @@
     |-- CorpusError            corpus files have problems; holds all of them
     |-- BuildError             a build could not finish; the live version is untouched
     |   |-- BuildLockedError       another process builds the same name
-    |   `-- RecallError            the index finds too few of the exact neighbours
+    |   |-- RecallError            the index finds too few of the exact neighbours
+    |   `-- GateError              a new version does not keep to what was asked of it
     |-- StorageError           the operating system refused: full disk, permission, ...
     |-- BundleError            a bundle cannot be served
     |   |-- BundleNotFoundError    there is none at this place
@@ -122,6 +123,18 @@ class RecallError(BuildError):
             f"index recall@1 {at_1:.4f} and recall@10 {at_10:.4f}, asked for at least {min_at_1} and {min_at_10}; "
             "build with --index flat (exact), or lower --min-recall-at-1 / --min-recall-at-10"
         )
+
+
+class GateError(BuildError):
+    """A new version does not keep to what was asked of it; it was deleted.
+
+    Attributes:
+        reasons: one sentence for each gate that it did not pass.
+    """
+
+    def __init__(self, reasons: list[str]) -> None:
+        self.reasons = reasons
+        super().__init__("; ".join(reasons))
 
 
 class StorageError(SemcacheError):

@@ -9,9 +9,10 @@ from pathlib import Path
 from semcache.build.findings import SEVERITIES, Finding, FindingKind, LeftOutCount, LintReport
 from semcache.build.left_out import Answered, LeftOut, certified_levels
 from semcache.build.lint_entries import isolated, missed, not_embedded, odd_rejects
-from semcache.build.lint_rivals import SAME_WORDS_SCORE, claimed, misplaced, overruled, same_vectors, same_words
+from semcache.build.lint_rivals import claimed, misplaced, overruled, same_vectors, same_words
 from semcache.build.scan import scan_corpora
 from semcache.build.written import WrittenRows, read_written
+from semcache.core.differences import SAME_WORDS_SCORE
 from semcache.embed.base import Embedder
 
 Progress = Callable[[str, int, int], None]

@@ -12,8 +12,6 @@ from semcache.build.written import Rival, WrittenRows
 from semcache.core.differences import differences
 from semcache.core.lexical import analyse
 
-SAME_WORDS_SCORE = 0.8
-"""Texts of the same words are nearer than this; where they are not, terms are equal by accident of their stems."""
 MISPLACED_LEAD = 0.3
 """So much nearer to three texts of another answer than to three of its own. Of 100 texts of speckit put into entries
 at random some 70 are found, and 0.9 % of those that are in the right one (docs/corpus.md).

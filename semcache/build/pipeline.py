@@ -45,6 +45,8 @@ from semcache.types import LabelledQuery
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (scan, export, augment, embed, index, publish), how much of it is done, and how much there is."""
+Check = Callable[[Path], None]
+"""Called with the folder of a version that is whole and not live; raises where it may not go live."""
 
 _VECTORS_SCRATCH = "vectors.scratch"
 
@@ -85,6 +87,7 @@ def build_bundle(
     root: str | Path = DEFAULT_ROOT,
     config: BuildConfig | None = None,
     traffic: Sequence[LabelledQuery] = (),
+    check: Check | None = None,
     progress: Progress | None = None,
     fs: FileSystem | None = None,
 ) -> BuildReport:
@@ -100,6 +103,8 @@ def build_bundle(
         config: how; None for the defaults.
         traffic: labelled queries, a sample of those to come: some of them fit the verifier, others certify it.
             Where they are too few, written queries do, as without any.
+        check: is given the new version's folder before it goes live. Where it raises, the live version stays, and the
+            new one is deleted.
         progress: is told how far it is.
         fs: durable steps; tests pass one that fails.
 
@@ -117,6 +122,7 @@ def build_bundle(
         Path(root),
         config or BuildConfig(),
         Traffic(traffic),
+        check or (lambda _: None),
         progress or (lambda *_: None),
         fs or FileSystem(),
     )
@@ -131,6 +137,7 @@ class _Build:
     root: Path
     config: BuildConfig
     traffic: Traffic
+    check: Check
     progress: Progress
     fs: FileSystem
     seconds: dict[str, float] = field(default_factory=dict)
@@ -163,8 +170,9 @@ class _Build:
                 manifest = self._manifest(
                     staging, scan, encoder=encoder, built=index, counts=counts, decision=fitted.info
                 )
-                identity, is_new = staging.publish(manifest)
-        folder = self.root / name / VERSIONS_DIR / identity
+                versions = staging.bundle_dir / VERSIONS_DIR
+                identity, is_new = staging.publish(manifest, check=lambda version: self.check(versions / version))
+        folder = versions / identity
         generated = {} if self.generated is None else dict(sorted(self.generated.counts.items()))
         return BuildReport(
             identity,

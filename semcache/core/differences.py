@@ -6,6 +6,9 @@ import re
 
 from semcache.core.lexical import FEATURES, Lexical, compare
 
+SAME_WORDS_SCORE = 0.8
+"""Texts of the same words are nearer than this; where they are not, terms are equal by accident of their stems."""
+
 _NO_DIFFERENCE = frozenset({"query_rarest", "variant_rarest", "soft", "length_gap", "brevity"})
 """Features that weigh a difference or a length, and tell of none by themselves."""
 _SIDES = re.compile(r"_(extra|missing|changed)$")

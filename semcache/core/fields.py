@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
 
@@ -71,6 +72,13 @@ class Fields:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
             raise self._wrong(key, value, "a whole number of 0 or more")
         return value
+
+    def number(self, key: str) -> float:
+        """Take a finite number."""
+        value = self._take(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise self._wrong(key, value, "a number")
+        return float(value)
 
     def share(self, key: str) -> float:
         """Take a number from 0 to 1."""

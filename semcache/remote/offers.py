@@ -50,6 +50,9 @@ class OwnOffers(Offers, Protocol):
     def write(self, name: str, release: bytes) -> None:
         """Offer a release of a bundle."""
 
+    def renew(self) -> None:
+        """Sign anew what ends first, where anything is signed."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnsignedOffers:
@@ -72,6 +75,9 @@ class UnsignedOffers:
     def write(self, name: str, release: bytes) -> None:
         """Offer a release of a bundle."""
         self.store.write(_unsigned(name), release)
+
+    def renew(self) -> None:
+        """Do nothing: what is not signed does not end."""
 
     def _names_if_told(self) -> list[str]:
         try:
@@ -140,6 +146,10 @@ class SigningOffers:
     def write(self, name: str, release: bytes) -> None:
         """Sign and offer a release of a bundle."""
         self.publisher.publish({_signed(name): release}, now=self.clock())
+
+    def renew(self) -> None:
+        """Sign anew what ends first."""
+        self.publisher.renew(now=self.clock())
 
     def _verified(self) -> VerifiedRemote | None:
         """Return the remote; None where nothing was published to it yet."""

@@ -11,6 +11,7 @@ PACKAGE = "semcache"
 LAYERS = [
     {"cli"},
     {"settings"},
+    {"rebuild"},
     {"build", "lookup", "remote"},
     {"bundle"},
     {"store", "embed"},

@@ -1,0 +1,189 @@
+"""What a new version must keep to, each with what was found and what is allowed. Numbers in, verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from semcache.config import BuildConfig, GateConfig
+from semcache.core.certificate import Certificate
+from semcache.core.certify import interval
+from semcache.core.manifest import Manifest
+from semcache.lookup.evaluate import Evaluation
+from semcache.rebuild.comparison import Comparison
+
+Unit = Literal["share", "count", "ratio"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that a new version must keep to.
+
+    Attributes:
+        name: what it is about.
+        found: what was measured; None where nothing could be, which passes.
+        allowed: the bound.
+        is_least: whether `found` may not be under it; else it may not be over.
+        unit: of both numbers: a share of 1, a count, or a ratio.
+        detail: one sentence for a person.
+    """
+
+    name: str
+    found: float | None
+    allowed: float
+    is_least: bool
+    unit: Unit
+    detail: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the version may go live, as far as this goes."""
+        if self.found is None:
+            return True
+        return self.found >= self.allowed if self.is_least else self.found <= self.allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a release would cost its readers.
+
+    Attributes:
+        new_bytes: what a reader of the last release must fetch.
+        size_bytes: of the whole release.
+        is_first: whether the remote offers no release yet.
+    """
+
+    new_bytes: int
+    size_bytes: int
+    is_first: bool
+
+
+def gates_of(
+    manifest: Manifest,
+    problems: list[str],
+    *,
+    comparison: Comparison | None,
+    evaluation: Evaluation | None,
+    delta: Delta | None,
+    config: GateConfig,
+    build: BuildConfig,
+) -> tuple[Gate, ...]:
+    """Return the verdict on a new version.
+
+    Args:
+        manifest: of the new version.
+        problems: that a check of every byte found in it.
+        comparison: with the version that would be replaced; None where there is none.
+        evaluation: of the new version; None without evaluation queries.
+        delta: what publishing would cost; None where nothing is published.
+        config: the bounds.
+        build: the bounds of recall.
+    """
+    return (
+        _check(problems),
+        *_recall(manifest, build),
+        _certified_error(evaluation, config),
+        *_against_live(manifest, comparison, config),
+        _update(delta, config),
+    )
+
+
+def _most(name: str, found: float | None, allowed: float, unit: Unit, detail: str) -> Gate:
+    return Gate(name, found, allowed, is_least=False, unit=unit, detail=detail)
+
+
+def _check(problems: list[str]) -> Gate:
+    detail = "every byte, record and probe was checked" if not problems else "; ".join(problems[:3])
+    return _most("damage", len(problems), 0, "count", detail)
+
+
+def _recall(manifest: Manifest, build: BuildConfig) -> Iterator[Gate]:
+    index = manifest.index
+    detail = f"of a {index.kind} index, on {index.recall_queries:,} rows"
+    yield Gate("recall@1", index.recall_at_1, build.min_recall_at_1, is_least=True, unit="share", detail=detail)
+    yield Gate("recall@10", index.recall_at_10, build.min_recall_at_10, is_least=True, unit="share", detail=detail)
+
+
+def _certified_error(evaluation: Evaluation | None, config: GateConfig) -> Gate:
+    name, allowed = "certified error", config.max_broken_namespaces
+    if evaluation is None:
+        return _most(name, None, allowed, "count", "no evaluation queries")
+    broken, served = [row.namespace for row in evaluation.shown if row.is_broken], evaluation.served
+    low, high = interval(served.n_wrong, served.n_hits)
+    detail = f"{served.n_wrong:,} of {served.n_hits:,} hits wrong, 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    if broken:
+        detail += f"; that contradicts the promise of {', '.join(broken)}"
+    return _most(name, len(broken), allowed, "count", detail)
+
+
+def _against_live(manifest: Manifest, comparison: Comparison | None, config: GateConfig) -> Iterator[Gate]:
+    """Yield what compares with the live version; without one there is nothing to find."""
+    if comparison is None:
+        bounds: tuple[tuple[str, float, Unit], ...] = (
+            ("weaker promises", config.max_weaker_namespaces, "count"),
+            ("lost coverage", config.max_coverage_loss, "share"),
+            ("new collisions", config.max_new_collisions, "count"),
+            ("removed entries", config.max_removed_share, "share"),
+            ("growth", config.max_growth, "ratio"),
+        )
+        for name, allowed, unit in bounds:
+            yield _most(name, None, allowed, unit, "no live version to compare with")
+        return
+    yield _weaker(manifest, comparison.live, config)
+    yield _coverage(comparison, config)
+    detail = "new texts that no word tells from a text of another answer"
+    yield _most("new collisions", len(comparison.collisions), config.max_new_collisions, "count", detail)
+    n, n_gone = comparison.live.counts.entries, len(comparison.changes.removed)
+    detail = f"{n_gone:,} of {n:,} are gone"
+    yield _most("removed entries", n_gone / max(1, n), config.max_removed_share, "share", detail)
+    before, after = size_of_files(comparison.live), size_of_files(manifest)
+    detail = f"files of {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now"
+    yield _most("growth", after / max(1, before), config.max_growth, "ratio", detail)
+
+
+def _weaker(manifest: Manifest, live: Manifest, config: GateConfig) -> Gate:
+    now = {certificate.namespace: _promised(certificate) for certificate in manifest.decision.certificates}
+    weaker = [
+        f"{certificate.namespace}: {_level(before)} before, {_level(now[certificate.namespace])} now"
+        for certificate in live.decision.certificates
+        if certificate.namespace in now and (before := _promised(certificate)) < now[certificate.namespace]
+    ]
+    detail = "; ".join(weaker[:5]) or "no namespace is promised a larger error than before"
+    return _most("weaker promises", len(weaker), config.max_weaker_namespaces, "count", detail)
+
+
+def _promised(certificate: Certificate) -> float:
+    """Return the error that callers are promised who name none; infinite where only exact hits are served."""
+    level = certificate.level_for(None)
+    return inf if level.threshold is None else level.max_error
+
+
+def _level(error: float) -> str:
+    return "nothing" if error == inf else f"{100 * error:g} %"
+
+
+def _coverage(comparison: Comparison, config: GateConfig) -> Gate:
+    name, allowed = "lost coverage", config.max_coverage_loss
+    if comparison.evaluations is None:
+        return _most(name, None, allowed, "share", "no evaluation queries that both versions know")
+    before, after = (each.served.n_hits - each.served.n_wrong for each in comparison.evaluations)
+    n = comparison.evaluations[0].n_queries
+    detail = f"{100 * before / n:.1f} % answered rightly before, {100 * after / n:.1f} % now, of {n:,} queries"
+    return _most(name, (before - after) / n, allowed, "share", detail)
+
+
+def _update(delta: Delta | None, config: GateConfig) -> Gate:
+    name, allowed = "update", config.max_delta_share
+    if delta is None:
+        return _most(name, None, allowed, "share", "nothing is published")
+    if delta.is_first:
+        return _most(name, None, allowed, "share", f"the first release, {delta.size_bytes / 1e6:.1f} MB")
+    detail = f"{delta.new_bytes / 1e6:.2f} MB of {delta.size_bytes / 1e6:.1f} MB are new to readers"
+    return _most(name, delta.new_bytes / max(1, delta.size_bytes), allowed, "share", detail)
+
+
+def size_of_files(manifest: Manifest) -> int:
+    """Return the size of a version's files, in bytes."""
+    return sum(file.size_bytes for file in manifest.files.values())
