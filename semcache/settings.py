@@ -85,6 +85,12 @@ def resolve_passphrase(*, environ: Mapping[str, str] | None = None) -> str | Non
     return environ.get(f"{_PREFIX}KEYS_PASSPHRASE")
 
 
+def resolve_llm_key(*, environ: Mapping[str, str] | None = None) -> str:
+    """Return the key of a language model's endpoint, SEMCACHE_LLM_API_KEY, or "". It is never read from a file."""
+    environ = os.environ if environ is None else environ
+    return environ.get(f"{_PREFIX}LLM_API_KEY", "").strip()
+
+
 def resolve_build(
     arguments: Mapping[str, Any], *, environ: Mapping[str, str] | None = None, folder: Path = Path()
 ) -> BuildConfig:
@@ -154,11 +160,11 @@ def resolve_llm(
     if api_key_env is not None and api_key_env not in environ:
         msg = f"--api-key-env: {api_key_env} is not set"
         raise ConfigError(msg)
-    key = environ.get(api_key_env or f"{_PREFIX}LLM_API_KEY", "")
+    key = resolve_llm_key(environ=environ) if api_key_env is None else environ[api_key_env].strip()
     others: dict[str, Any] = {
         name: value for name, value in arguments.items() if name not in named and value is not None
     }
-    return LlmConfig(base_url=named["base_url"], model=named["model"], api_key=key.strip(), **others)
+    return LlmConfig(base_url=named["base_url"], model=named["model"], api_key=key, **others)
 
 
 def _checked(name: str, value: object, default: object, *, where: str) -> object:

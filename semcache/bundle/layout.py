@@ -26,6 +26,7 @@ PULLED_FILE = "pulled.json"
 """Of a bundle: the release that its last pull brought."""
 REBUILT_FILE = "rebuild.json"
 """Of a bundle: what its last rebuild did. Writer's own; may be deleted at any time."""
+REBUILD_PAGE_FILE = "rebuild.html"
 REBUILD_LOCK_FILE = "rebuild.lock"
 STAGING_PREFIX = ".staging-"
 

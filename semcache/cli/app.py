@@ -21,6 +21,7 @@ from semcache.cli import (
     lookup,
     publish,
     pull,
+    rebuild,
     versions,
 )
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
@@ -43,6 +44,7 @@ app.command("eval")(evaluate.evaluate_bundle)
 app.command("calibrate")(calibrate.calibrate_bundle)
 app.command("harvest")(harvest.harvest)
 app.command("accept")(harvest.accept)
+app.command("rebuild")(rebuild.rebuild)
 app.command("publish")(publish.publish)
 app.command("pull")(pull.pull)
 app.command("info")(bundle.info)

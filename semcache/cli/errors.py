@@ -9,6 +9,7 @@ from semcache.errors import CorpusError, SemcacheError
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_MISS = 3
+EXIT_REFUSED = 4
 EXIT_INTERRUPTED = 130
 
 

@@ -11,6 +11,7 @@ from semcache.cli.errors import EXIT_ERROR
 from semcache.cli.evaluation import evaluation_document, print_evaluation
 from semcache.cli.lookup import AsJson, Name, Root
 from semcache.cli.output import print_json
+from semcache.cli.page import write_page
 from semcache.cli.report_html import html_report
 from semcache.cli.report_png import png_report
 from semcache.errors import StorageError
@@ -38,7 +39,7 @@ def evaluate_bundle(
     with Cache.open(name, root=resolve_root_of(name, root)) as cache:
         evaluation = evaluate(cache, labelled, max_error=max_error)
     if html is not None:
-        _write(html, html_report(evaluation).encode("utf-8"))
+        write_page(html, html_report(evaluation))
     if png is not None:
         _write(png, png_report(evaluation))
     if as_json:

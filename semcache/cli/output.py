@@ -252,16 +252,6 @@ def cut(text: str, n_chars: int) -> str:
     return text if len(text) <= n_chars else text[: n_chars - 3] + "..."
 
 
-def size_text(n_bytes: int) -> str:
-    """Return a size for people: three digits at least, and a unit."""
-    size, unit = float(n_bytes), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-
-
 def printable(text: str) -> str:
     """Keep a hostile text from writing to the terminal: escape what is not printable, cut what is endless."""
     shown = text if len(text) <= 300 else text[:297] + "..."

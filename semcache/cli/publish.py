@@ -10,9 +10,10 @@ import typer
 
 from semcache.cli.keys import KeyPaths, KeysDir
 from semcache.cli.lookup import AsJson, Name, Root
-from semcache.cli.output import print_json, size_text
+from semcache.cli.output import print_json
 from semcache.cli.passphrase import passphrase_of
 from semcache.cli.progress import byte_bar
+from semcache.core.sizes import size_text
 from semcache.settings import resolve_keys_dir, resolve_root
 
 if TYPE_CHECKING:
@@ -43,13 +44,18 @@ def publish(
     from semcache.store.objects import ObjectStore  # noqa: PLC0415
 
     store = ObjectStore.open(remote)
-    offers = _unsigned(store) if allow_unsigned else _signing(store, resolve_keys_dir(keys), key or [])
+    offers = offers_to(store, resolve_keys_dir(keys), key or [], allow_unsigned=allow_unsigned)
     with byte_bar("sending") as progress:
         report = publish_bundle(name, store, offers, root=resolve_root(root), dry_run=dry_run, progress=progress)
     if as_json:
         print_json({**asdict(report), "remote": store.url, "is_dry_run": dry_run})
     else:
-        _print(report, name, remote, dry_run=dry_run)
+        typer.echo(published_text(report, name, remote, dry_run=dry_run))
+
+
+def offers_to(store: ObjectStore, keys_dir: Path, key_paths: list[Path], *, allow_unsigned: bool) -> OwnOffers:
+    """Return what a remote offers, for its publisher: the private keys are read, a person may be asked."""
+    return _unsigned(store) if allow_unsigned else _signing(store, keys_dir, key_paths)
 
 
 def _signing(store: ObjectStore, keys_dir: Path, key_paths: list[Path]) -> OwnOffers:
@@ -73,14 +79,14 @@ def warn_unsigned(url: str) -> None:
     typer.secho(f"{url}: unsigned; whoever can write there can change the answers", fg="yellow", err=True)
 
 
-def _print(report: PublishReport, name: str, remote: str, *, dry_run: bool) -> None:
+def published_text(report: PublishReport, name: str, remote: str, *, dry_run: bool = False) -> str:
+    """Return what was published, in one line."""
     size = size_text(report.size_bytes)
     if not report.is_new:
-        typer.echo(f"release {report.number} of {name} is this version already: {size}, nothing sent to {remote}")
-    elif dry_run:
-        typer.echo(f"release {report.number} of {name} would be new: {size_text(report.new_bytes)} new of {size}")
-    else:
-        typer.echo(
-            f"release {report.number} of {name} is at {remote}: {size}, of which {size_text(report.new_bytes)} "
-            f"are new to readers; {size_text(report.sent_bytes)} sent"
-        )
+        return f"release {report.number} of {name} is this version already: {size}, nothing sent to {remote}"
+    if dry_run:
+        return f"release {report.number} of {name} would be new: {size_text(report.new_bytes)} new of {size}"
+    return (
+        f"release {report.number} of {name} is at {remote}: {size}, of which {size_text(report.new_bytes)} "
+        f"are new to readers; {size_text(report.sent_bytes)} sent"
+    )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from semcache.cli.lookup import AsJson
-from semcache.cli.output import print_json, printable, size_text
+from semcache.cli.output import print_json, printable
 from semcache.cli.progress import byte_bar
 from semcache.cli.publish import DryRun, Remote, warn_unsigned
+from semcache.core.sizes import size_text
 from semcache.errors import StorageError
 from semcache.settings import resolve_pull_root
 

@@ -11,6 +11,7 @@ from semcache.config import BuildConfig, GateConfig
 from semcache.core.certificate import Certificate
 from semcache.core.certify import interval
 from semcache.core.manifest import Manifest
+from semcache.core.sizes import size_text
 from semcache.lookup.evaluate import Evaluation
 from semcache.rebuild.comparison import Comparison
 
@@ -139,7 +140,7 @@ def _against_live(manifest: Manifest, comparison: Comparison | None, config: Gat
     detail = f"{n_gone:,} of {n:,} are gone"
     yield _most("removed entries", n_gone / max(1, n), config.max_removed_share, "share", detail)
     before, after = size_of_files(comparison.live), size_of_files(manifest)
-    detail = f"files of {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now"
+    detail = f"files of {size_text(before)} before, {size_text(after)} now"
     yield _most("growth", after / max(1, before), config.max_growth, "ratio", detail)
 
 
@@ -179,8 +180,8 @@ def _update(delta: Delta | None, config: GateConfig) -> Gate:
     if delta is None:
         return _most(name, None, allowed, "share", "nothing is published")
     if delta.is_first:
-        return _most(name, None, allowed, "share", f"the first release, {delta.size_bytes / 1e6:.1f} MB")
-    detail = f"{delta.new_bytes / 1e6:.2f} MB of {delta.size_bytes / 1e6:.1f} MB are new to readers"
+        return _most(name, None, allowed, "share", f"the first release, {size_text(delta.size_bytes)}")
+    detail = f"{size_text(delta.new_bytes)} of {size_text(delta.size_bytes)} are new to readers"
     return _most(name, delta.new_bytes / max(1, delta.size_bytes), allowed, "share", detail)
 
 

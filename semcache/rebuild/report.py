@@ -26,7 +26,7 @@ class StageReport:
     Attributes:
         name: of the stage.
         state: what became of it.
-        why: what changed since its last run, or why it did not run.
+        why: what changed since its last run, or why it did not run; "" for a stage that always runs.
         seconds: how long it took.
     """
 

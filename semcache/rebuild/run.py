@@ -69,7 +69,7 @@ def rebuild(
     Args:
         plan: what to do.
         root: folder of bundles; None for the plan's.
-        target: where to publish; None to publish nowhere.
+        target: where to publish; None to publish nowhere. A dry run needs none.
         force: run every stage, whether or not something changed.
         dry_run: say which stages would run, run none.
         on_stage: is told of each stage as it ends.
@@ -135,8 +135,12 @@ class _Run:
         if plan.augment is not None:
             self._augment(plan.augment)
         self._build(traffic, queries)
+        if self._live() is None and not self._dry_run:
+            return report  # the first version was refused
         if self._target is not None:
             self._publish(self._target)
+        elif self._dry_run and plan.publish is not None:
+            self._tell("publish", "would run", "")
         if plan.harvest is not None:
             self._harvest(plan.harvest)
         if plan.keep is not None:
@@ -295,7 +299,7 @@ class _Run:
         if self._report.refused and self._published(target, dry_run=True).is_new:
             self._tell("publish", "skipped", "a version was refused, and what is live was never published")
             return
-        self._work("publish", "what the remote offers is looked at every time", work)
+        self._work("publish", "", work)
 
     def _published(self, target: Target, *, dry_run: bool = False) -> PublishReport:
         return publish(
@@ -324,7 +328,7 @@ class _Run:
         def work() -> None:
             self._report.collected = collect(self._plan.name, root=self._root, keep=keep, fs=self._fs)
 
-        self._work("gc", "what is old is looked for every time", work)
+        self._work("gc", "", work)
 
     def _live(self) -> str | None:
         try:
