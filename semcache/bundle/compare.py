@@ -40,6 +40,11 @@ class EntryContent:
     texts: dict[str, IndexedText] = field(default_factory=dict)
 
     @property
+    def asks(self) -> frozenset[str]:
+        """The texts that get its answer: all but guards."""
+        return frozenset(text for text, indexed in self.texts.items() if indexed.kind is not VariantKind.GUARD)
+
+    @property
     def query(self) -> str:
         """The entry's question; one of its texts where it has none of its own."""
         asks = (text for text, indexed in self.texts.items() if indexed.kind is VariantKind.QUERY)
@@ -67,7 +72,7 @@ class Changes:
     Attributes:
         added, removed, changed: entries, each list by id.
         n_same: entries that did not change.
-        new_rows: of the later version, those whose entry did not have their text before.
+        new_rows: of the later version, those that get an answer, where their text did not get that entry's before.
     """
 
     added: tuple[EntryChange, ...]
@@ -110,8 +115,8 @@ def compare_entries(before: Mapping[str, EntryContent], after: Mapping[str, Entr
     ]
     new_rows = list[int]()
     for entry_id, entry in after.items():
-        had = before[entry_id].texts if entry_id in before else {}
-        new_rows += [indexed.row for text, indexed in entry.texts.items() if text not in had]
+        had = before[entry_id].asks if entry_id in before else frozenset()
+        new_rows += [entry.texts[text].row for text in entry.asks - had]
     return Changes(
         added=_listed(after, after.keys() - before.keys()),
         removed=_listed(before, before.keys() - after.keys()),

@@ -89,8 +89,8 @@ def _write_page(report: RebuildReport, plan: RebuildPlan, root: Path) -> Path | 
 def _print_stage(stage: StageReport, report: RebuildReport, plan: RebuildPlan) -> None:
     told = [f"{stage.seconds:,.1f} s"] if stage.seconds else []
     told += [printable(stage.why)] if stage.why else []
-    state = typer.style(f"{stage.state:<11}", fg=_COLOURS.get(stage.state))
-    typer.echo(f"{stage.name:<9}{state}{', '.join(told)}".rstrip())
+    state = typer.style(stage.state, fg=_COLOURS.get(stage.state))
+    typer.echo(f"{stage.name:<9}{state}{' ' * (11 - len(stage.state))}{', '.join(told)}".rstrip())
     if stage.state in {"done", "refused"}:
         for line in _lines(stage, report, plan):
             typer.echo(f"{_INDENT}{line}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, TypeVar
@@ -89,6 +89,8 @@ class _Reader:
         llm = None
         if "llm" in table.names():
             asked = table.fields("llm")
+            if "api_key" in asked.names():
+                raise ConfigError("augment.llm.api_key: never read from a file; set SEMCACHE_LLM_API_KEY")
             needed = asked.text("base_url"), asked.text("model")
             llm = LlmConfig(*needed, api_key=self._api_key, **_chosen(LlmConfig, asked))
         return AugmentPlan(AugmentConfig(**_chosen(AugmentConfig, table)), llm)
@@ -160,7 +162,7 @@ def _chosen(kind: type, table: Fields) -> dict[str, Any]:
     chosen = {
         field.name: _TAKERS[type(field.default)](table, field.name)
         for field in fields(kind)
-        if field.name in named and type(field.default) in _TAKERS
+        if field.name in named and field.default is not MISSING
     }
     table.nothing_left()
     return chosen

@@ -206,29 +206,34 @@ class _Run:
         inputs, live = build_inputs(self._plan), self._live()
         done = self._journal.stages.get("build")
         what = changed(None if done is None else done.inputs, inputs)
+        why = _why(what, is_first=done is None)
         if not self._force:
-            if done is not None and not what and (why := self._why_not(done, live)):
-                self._tell("build", "skipped", why)
-                return
+            if done is not None and not what:
+                is_made, why = self._is_made(done, live)
+                if is_made:
+                    self._tell("build", "skipped", why)
+                    return
             judged = self._journal.stages.get("gates")
             if judged is not None and judged.reasons and judged.inputs == gate_inputs(self._plan, live=live or ""):
                 self._report.refused = judged.reasons
                 self._tell("build", "skipped", f"the same inputs were refused on {_when(judged.at)}")
                 return
-        why = _why(what, is_first=done is None) if what else "another version is live than it made"
         if self._dry_run:
             self._tell("build", "would run", why)
         else:
             self._build_and_judge(traffic, queries, why=why, live=live)
 
-    def _why_not(self, done: Done, live: str | None) -> str:
-        """Return why the version that these inputs made is not built again; "" where it is to be."""
-        if done.version == live:
-            return f"nothing changed since {_when(done.at)}"
+    def _is_made(self, done: Done, live: str | None) -> tuple[bool, str]:
+        """Say whether the version that unchanged inputs made is not to be built again, and why or why not."""
+        since = f"nothing changed since {_when(done.at)}"
+        if live is None or self._readable(live) is None:
+            return False, "the live version cannot be read"
+        if live == done.version:
+            return True, since
         order = versions_that_were_live(self._bundle_dir)
-        if live in order and done.version in order[order.index(live) + 1 :]:
-            return f"nothing changed since {_when(done.at)}, and what it made was rolled back"
-        return ""
+        if done.version in order[order.index(live) + 1 :]:
+            return True, f"{since}, and what it made was rolled back"
+        return False, "another version is live than it made"
 
     def _build_and_judge(
         self, traffic: tuple[LabelledQuery, ...], queries: tuple[LabelledQuery, ...], *, why: str, live: str | None

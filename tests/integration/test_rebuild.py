@@ -1,0 +1,281 @@
+"""What `rebuild` does night after night: it builds what changed, judges it, and publishes what passes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rebuilding import NAME, PLAN, Nightly, at, reasons, states
+from sharing import numbered
+
+from semcache import BuildConfig, build_bundle
+from semcache.bundle.locate import locate
+from semcache.config import RecordConfig
+from semcache.errors import BuildLockedError, ConfigError, CorpusError
+from semcache.lookup.cache import Cache
+from semcache.remote.rollback import rollback
+from semcache.store.lock import exclusive_lock
+
+N = 20
+WITH_HARVEST = (
+    PLAN
+    + """
+[harvest]
+record = ["traffic"]
+candidates = "gaps.candidates.jsonl"
+accept_into = "corpus.jsonl"
+min_count = 1
+"""
+)
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Nightly:
+    """Give a nightly job that ran once."""
+    nightly = Nightly(tmp_path)
+    nightly.write(numbered(N))
+    nightly.run(hour=1)
+    return nightly
+
+
+def changed(**fields: object) -> list[dict[str, Any]]:
+    """Give the corpus with another first entry."""
+    first, *others = numbered(N)
+    return [{**first, **fields}, *others]
+
+
+def test_the_first_night_builds_and_publishes(tmp_path: Path) -> None:
+    """There is nothing to compare with, and everything to judge by itself."""
+    night = Nightly(tmp_path)
+    night.write(numbered(N))
+    report = night.run()
+    assert states(report) == {"build": "done", "gates": "done", "publish": "done", "gc": "done"}
+    assert (report.before, report.version, report.refused) == (None, night.live, ())
+    assert report.judgement is not None
+    assert [gate.name for gate in report.judgement.gates if gate.found is not None] == [
+        *("damage", "recall@1", "recall@10", "certified error")
+    ]
+    assert report.published is not None
+    assert (report.published.number, report.published.version) == (1, night.live)
+
+
+def test_a_night_without_a_change_builds_nothing(night: Nightly) -> None:
+    """And says since when; the remote is looked at all the same."""
+    before = night.live
+    report = night.run()
+    assert states(report) == {"build": "skipped", "publish": "done", "gc": "done"}
+    assert reasons(report)["build"] == "nothing changed since 2026-11-25 01:00 UTC"
+    assert (report.version, night.live) == (before, before)
+    assert report.published is not None
+    assert (report.published.is_new, report.published.sent_bytes) == (False, 0)
+
+
+def test_a_night_with_a_change_says_what_changed(night: Nightly) -> None:
+    """By file, and by entry."""
+    new = {"id": "new", "query": "turn a widget", "answer": "left"}
+    night.write([*changed(answer="another")[:-1], new])
+    report = night.run()
+    assert reasons(report)["build"] == "changed: corpus.jsonl"
+    assert report.judgement is not None
+    assert report.judgement.comparison is not None
+    changes = report.judgement.comparison.changes
+    assert [(change.id, change.what) for change in changes.changed] == [("e0", ("answer",))]
+    assert [change.id for change in changes.added] == ["new"]
+    assert [change.id for change in changes.removed] == ["e19"]
+    assert changes.n_same == N - 2
+    assert night.answer("turn a widget") == "left"
+    assert report.published is not None
+    assert report.published.number == 2
+
+
+def test_force_runs_what_did_not_change(night: Nightly) -> None:
+    """The build makes the version that is live, and there is nothing to judge."""
+    before = night.live
+    report = night.run(force=True)
+    assert states(report) == {"build": "done", "publish": "done", "gc": "done"}
+    assert reasons(report)["build"] == "forced; it makes the very version that is live"
+    assert night.live == before
+
+
+def test_a_dry_run_changes_nothing(night: Nightly) -> None:
+    """It says which stages would run, and why."""
+    night.write(changed(answer="another"))
+    files = sorted(path for path in night.folder.rglob("*"))
+    report = night.run(dry_run=True)
+    assert states(report) == {"build": "would run", "publish": "would run", "gc": "would run"}
+    assert sorted(path for path in night.folder.rglob("*")) == files
+    assert states(night.run())["build"] == "done"
+
+
+def refused_night(night: Nightly) -> tuple[str, list[str]]:
+    """Take most entries away; return what is live and what the remote holds."""
+    night.write(numbered(4))
+    return night.live, sorted(night.store.sizes(""))
+
+
+def test_a_refused_version_leaves_everything_as_it_was(night: Nightly) -> None:
+    """It is deleted, nothing of it is published, and lookups get the answers of before."""
+    live, offered = refused_night(night)
+    versions = sorted(path.name for path in (night.root / NAME / "versions").iterdir())
+    report = night.run()
+    assert states(report) == {"build": "done", "gates": "refused", "publish": "done", "gc": "done"}
+    assert report.refused == ("removed entries: 16 of 20 are gone",)
+    assert (report.version, night.live) == (live, live)
+    assert sorted(path.name for path in (night.root / NAME / "versions").iterdir()) == versions
+    assert sorted(night.store.sizes("")) == offered
+    assert night.answer("how to handle case 13 of item19") == "answer 19 of item19"
+
+
+def test_the_same_inputs_are_refused_without_a_build(night: Nightly) -> None:
+    """Until an input changes, a bound, or what is live."""
+    refused_night(night)
+    first = night.run(hour=3)
+    again = night.run(hour=4)
+    assert states(again)["build"] == "skipped"
+    assert reasons(again)["build"] == "the same inputs were refused on 2026-11-25 03:00 UTC"
+    assert again.refused == first.refused
+    night.write(numbered(4), plan=PLAN + "[gates]\nmax_removed_share = 0.9\n")
+    assert night.run().refused == ()
+    assert night.answer("how to handle case 13 of item19") != "answer 19 of item19"
+
+
+def test_what_was_rolled_back_stays_out(night: Nightly) -> None:
+    """As long as nothing changes that it was made from; then the next version is built."""
+    first = night.live
+    night.write(changed(answer="a bad one"))
+    night.run(hour=2)
+    rollback(NAME, root=night.root)
+    report = night.run(hour=3)
+    assert states(report)["build"] == "skipped"
+    assert reasons(report)["build"] == "nothing changed since 2026-11-25 02:00 UTC, and what it made was rolled back"
+    assert night.live == first
+    assert report.published is not None
+    assert (report.published.version, report.published.is_new) == (first, True)
+    night.write(changed(answer="a good one"))
+    night.run(hour=4)
+    assert night.answer("how to handle case 0 of item0") == "a good one"
+
+
+def test_another_version_is_followed_and_replaced(night: Nightly) -> None:
+    """What somebody built by hand is not what these inputs make."""
+    expected = night.live
+    other = night.folder / "other.jsonl"
+    other.write_text("".join(json.dumps(entry) + "\n" for entry in numbered(N - 1)), "utf-8")
+    build_bundle([other], name=NAME, root=night.root, config=BuildConfig(model="hashing", max_error=0.1))
+    report = night.run()
+    assert reasons(report)["build"] == "another version is live than it made"
+    assert night.answer("how to handle case 13 of item19") == "answer 19 of item19"
+    assert expected != report.before
+
+
+def test_a_damaged_live_version_is_mended(night: Nightly) -> None:
+    """Forced, the build finds nothing to compare with, and makes what it should be."""
+    folder = locate(NAME, root=night.root).version_dir(night.live)
+    (folder / "rows.npy").write_bytes(b"damaged")
+    report = night.run()
+    assert states(report)["build"] == "done"
+    assert report.version == folder.name
+    assert night.answer("how to handle case 1 of item1") == "answer 1 of item1"
+
+
+def test_lost_coverage_is_refused(night: Nightly) -> None:
+    """On queries that both versions know; one point is the default bound."""
+    night.write(changed(query="something else entirely", paraphrases=[]))
+    report = night.run()
+    assert report.refused == ("lost coverage: 100.0 % answered rightly before, 95.0 % now, of 20 queries",)
+
+
+def test_queries_about_removed_entries_are_not_lost_coverage(night: Nightly) -> None:
+    """What the new version does not hold is not asked of it."""
+    night.write(numbered(N - 2))
+    report = night.run()
+    assert report.refused == ()
+    assert report.judgement is not None
+    assert report.judgement.comparison is not None
+    assert report.judgement.comparison.evaluations is not None
+    assert [each.n_queries for each in report.judgement.comparison.evaluations] == [N - 2, N - 2]
+
+
+def test_a_new_collision_is_refused(night: Nightly) -> None:
+    """A new text of the same words as another entry's, with another answer."""
+    night.write([*numbered(N), {"id": "twin", "query": "how to handle case 3 of item3?!", "answer": "otherwise"}])
+    with pytest.raises(CorpusError):  # the very same text once it is normalised
+        night.run()
+    night.write([*numbered(N), {"id": "twin", "query": "how to handle the case 3 of item3", "answer": "otherwise"}])
+    report = night.run()
+    assert report.refused == ("new collisions: new texts that no word tells from a text of another answer",)
+    assert report.judgement is not None
+    assert report.judgement.comparison is not None
+    (collision,) = report.judgement.comparison.collisions
+    assert (collision.entry_id, collision.other_entry_id) == ("twin", "e3")
+
+
+def test_what_certifies_may_not_evaluate(night: Nightly) -> None:
+    """A query that stands in both would flatter the certificate."""
+    night.ask({"How to handle case 1 of item1?": "e1"}, file="traffic.jsonl")
+    night.write(numbered(N), plan='traffic = ["traffic.jsonl"]\n' + PLAN)
+    with pytest.raises(ConfigError, match=r"queries.jsonl:2: evaluates what .*traffic.jsonl:1 certifies"):
+        night.run()
+
+
+def test_broken_queries_stop_the_night_before_it_builds(night: Nightly) -> None:
+    """Every problem is named with its place."""
+    (night.folder / "queries.jsonl").write_text('{"text": "x"}\n', "utf-8")
+    with pytest.raises(CorpusError, match=r"queries.jsonl:1: entry_id, group"):
+        night.run()
+
+
+def test_one_rebuild_of_a_name_at_a_time(night: Nightly) -> None:
+    """The second one is refused at once."""
+    with exclusive_lock(night.root / NAME / "rebuild.lock"), pytest.raises(BuildLockedError):
+        night.run()
+
+
+def test_traffic_becomes_candidates_and_reviewed_ones_become_entries(night: Nightly) -> None:
+    """One night writes down what was missed; the next takes in what a person answered."""
+    night.write(numbered(N), plan=WITH_HARVEST)
+    assert reasons(night.run(hour=2))["harvest"] == "nothing was recorded yet"
+    with Cache.open(NAME, root=night.root, record=RecordConfig(night.folder / "traffic")) as cache:
+        cache.lookup("zebra quux frobnication")
+    first = night.run(hour=3)
+    assert reasons(first) | {"gc": "", "publish": ""} == reasons(first)
+    assert states(first)["harvest"] == "done"
+    assert states(night.run(hour=4))["harvest"] == "skipped"
+    file = night.folder / "gaps.candidates.jsonl"
+    (line,) = (json.loads(line) for line in file.read_text("utf-8").splitlines())
+    file.write_text(json.dumps({**line, "answer": "not reviewed"}) + "\n", "utf-8")
+    assert states(night.run(hour=5))["build"] == "skipped"
+    file.write_text(json.dumps({**line, "answer": "striped", "x_reviewed": True}) + "\n", "utf-8")
+    report = night.run(hour=6)
+    assert report.accepted is not None
+    assert report.accepted.n_entries == 1
+    assert reasons(report)["build"] == "changed: corpus.jsonl"
+    assert night.answer("zebra quux frobnication") == "striped"
+
+
+def test_gc_keeps_as_many_versions_as_the_plan_says(night: Nightly) -> None:
+    """One before the live one, here."""
+    for label in ("two", "three", "four"):
+        night.write(changed(answer=label))
+        night.run()
+    assert len(list((night.root / NAME / "versions").iterdir())) == 2
+
+
+def test_no_remote_no_publishing(tmp_path: Path) -> None:
+    """A plan without one builds and judges."""
+    night = Nightly(tmp_path)
+    night.write(numbered(N), plan=PLAN.partition("[publish]")[0])
+    assert states(night.run()) == {"build": "done", "gates": "done", "gc": "done"}
+    assert not (tmp_path / "remote").exists()
+
+
+def test_a_lost_journal_costs_a_build_and_no_version(night: Nightly) -> None:
+    """The build runs, and finds that its version is live."""
+    before = night.live
+    (night.root / NAME / "rebuild.json").unlink()
+    report = night.run()
+    assert reasons(report)["build"] == "it never ran before; it makes the very version that is live"
+    assert night.live == before
+    assert report.began == int(at(2).timestamp())
