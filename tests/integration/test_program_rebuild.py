@@ -160,7 +160,7 @@ def test_the_script_of_the_nightly_job(night: Nightly) -> None:
     }
 
     def run(*options: str) -> tuple[int, str]:
-        command = [REPOSITORY / "scripts" / "nightly.sh", night.plan, *options]
+        command = [str(REPOSITORY / "scripts" / "nightly.sh"), str(night.plan), *options]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 
