@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Literal
@@ -12,6 +12,7 @@ from semcache.core.certificate import Certificate
 from semcache.core.certify import interval
 from semcache.core.manifest import Manifest
 from semcache.core.sizes import size_text
+from semcache.lookup.collisions import Collision
 from semcache.lookup.evaluate import Evaluation
 from semcache.rebuild.comparison import Comparison
 
@@ -134,8 +135,7 @@ def _against_live(manifest: Manifest, comparison: Comparison | None, config: Gat
         return
     yield _weaker(manifest, comparison.live, config)
     yield _coverage(comparison, config)
-    detail = "new texts that no word tells from a text of another answer"
-    yield _most("new collisions", len(comparison.collisions), config.max_new_collisions, "count", detail)
+    yield _collisions(comparison.collisions, config)
     n, n_gone = comparison.live.counts.entries, len(comparison.changes.removed)
     detail = f"{n_gone:,} of {n:,} are gone"
     yield _most("removed entries", n_gone / max(1, n), config.max_removed_share, "share", detail)
@@ -173,6 +173,12 @@ def _coverage(comparison: Comparison, config: GateConfig) -> Gate:
     n = comparison.evaluations[0].n_queries
     detail = f"{100 * before / n:.1f} % answered rightly before, {100 * after / n:.1f} % now, of {n:,} queries"
     return _most(name, (before - after) / n, allowed, "share", detail)
+
+
+def _collisions(found: Sequence[Collision], config: GateConfig) -> Gate:
+    told = [f"{one.text!r} of {one.entry_id} and {one.other_text!r} of {one.other_entry_id}" for one in found[:3]]
+    detail = "no word tells " + "; ".join(told) if told else "some word tells each new text from those of other answers"
+    return _most("new collisions", len(found), config.max_new_collisions, "count", detail)
 
 
 def _update(delta: Delta | None, config: GateConfig) -> Gate:

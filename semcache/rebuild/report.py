@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from semcache.build.accept import AcceptReport
 from semcache.build.augment import AugmentReport
@@ -11,9 +11,11 @@ from semcache.build.pipeline import BuildReport
 from semcache.lookup.harvest import HarvestReport
 from semcache.rebuild.judge import Judgement
 from semcache.remote.gc import GcReport
-from semcache.remote.offers import OwnOffers
-from semcache.remote.publish import PublishReport
 from semcache.store.objects import ObjectStore
+
+if TYPE_CHECKING:  # both need an extra; a rebuild that publishes nowhere does not
+    from semcache.remote.offers import OwnOffers
+    from semcache.remote.publish import PublishReport
 
 StageName = Literal["accept", "augment", "build", "gates", "publish", "harvest", "gc"]
 State = Literal["done", "skipped", "refused", "would run"]

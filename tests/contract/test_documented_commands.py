@@ -15,11 +15,11 @@ from semcache.cli.app import app
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     *("README.md", "ARCHITECTURE.md", "FORMAT.md", "CHANGELOG.md", "corpus/README.md", "indexes/README.md"),
-    *("docs/corpus.md", "docs/harvest.md", "docs/publishing.md", "docs/quickstart.md"),
+    *("docs/corpus.md", "docs/harvest.md", "docs/nightly.md", "docs/publishing.md", "docs/quickstart.md"),
 ]
 COMMANDS = [
     *(("build",), ("lookup",), ("search",), ("explain",), ("eval",), ("info",), ("check",)),
-    *(("publish",), ("pull",)),
+    *(("publish",), ("pull",), ("rebuild",)),
     *(("corpus", "check"), ("corpus", "lint"), ("corpus", "stats"), ("augment",), ("harvest",), ("accept",)),
     *(("versions",), ("rollback",), ("gc",)),
     *(("keys", "init"), ("keys", "rotate"), ("keys", "sign"), ("keys", "show")),

@@ -205,7 +205,11 @@ def test_a_new_collision_is_refused(night: Nightly) -> None:
         night.run()
     night.write([*numbered(N), {"id": "twin", "query": "how to handle the case 3 of item3", "answer": "otherwise"}])
     report = night.run()
-    assert report.refused == ("new collisions: new texts that no word tells from a text of another answer",)
+    (reason,) = report.refused
+    assert reason == (
+        "new collisions: no word tells 'how to handle the case 3 of item3' of twin and 'how to handle case 3 of item3' "
+        "of e3"
+    )
     assert report.judgement is not None
     assert report.judgement.comparison is not None
     (collision,) = report.judgement.comparison.collisions
