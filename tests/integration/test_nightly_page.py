@@ -21,7 +21,7 @@ from semcache.rebuild.plan_file import read_plan
 PAGE = (REPOSITORY / "docs" / "nightly.md").read_text("utf-8")
 REMOTE = "/srv/semcache"
 WORDS = {"SEMCACHE_KEYS_PASSPHRASE": "correct horse battery staple", "COLUMNS": "110"}
-TEAM = [
+TEAM: list[dict[str, Any]] = [
     {
         "id": "vpn",
         "query": "How do I set up the VPN?",
@@ -31,7 +31,7 @@ TEAM = [
     {"id": "wiki", "query": "Where is our wiki?", "answer": "https://wiki.example.com"},
     {"id": "leave", "query": "How do I ask for a day off?", "answer": "In the calendar, under absences."},
 ]
-QUERIES = [
+QUERIES: list[dict[str, Any]] = [
     {"text": "vpn setup", "entry_id": "vpn"},
     {"text": "where is our wiki", "entry_id": "wiki"},
     {"text": "what is for lunch today", "entry_id": None},
