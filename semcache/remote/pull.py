@@ -131,13 +131,10 @@ def _is_live(root: Path, pulled: ReleaseNote) -> bool:
     """Say whether the version that was pulled is the live one, and all of its files are there."""
     location = BundleLocation(root, root / pulled.name, None)
     try:
-        return location.live_id() == pulled.version and bool(_opened(location, pulled.version))
+        config = OpenConfig(verify="full", prefault=False)
+        return location.live_id() == pulled.version and bool(VersionReader(location, pulled.version, config))
     except BundleError:
         return False
-
-
-def _opened(location: BundleLocation, version: str) -> VersionReader:
-    return VersionReader(location, version, OpenConfig(verify="full", prefault=False))
 
 
 def _needed(release: Release, *, has_encoder: bool) -> set[ChunkRef]:
@@ -160,16 +157,25 @@ def _has_encoder(root: Path, release: Release) -> bool:
 
 
 def _install(root: Path, release: Release, staging: Staging, folder: ChunkFolder) -> str:
-    manifest = assemble(staging.folder, release, folder.read)
     location = BundleLocation(root, staging.bundle_dir, None)
+    manifest = assemble(staging.folder, release, folder.read, before=_live_dir(location))
 
     def check(version: str) -> None:
         embedder = load_embedder(layout.encoder_dir(root, release.manifest.encoder.fingerprint))
-        if problems := check_vectors(_opened(location, version), embedder):
+        reader = VersionReader(location, version, OpenConfig(prefault=False))  # all files were hashed just now
+        if problems := check_vectors(reader, embedder):
             raise ReleaseError(release.name, f"release {release.number}: {'; '.join(problems)}")
 
     version, _ = staging.publish(manifest, check=check)
     return version
+
+
+def _live_dir(location: BundleLocation) -> Path | None:
+    """Return the folder of the live version; None where there is none."""
+    try:
+        return location.version_dir(location.live_id())
+    except BundleError:
+        return None
 
 
 def _install_encoder(fs: FileSystem, root: Path, release: Release, folder: ChunkFolder) -> None:
