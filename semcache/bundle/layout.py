@@ -24,6 +24,8 @@ TRUST_DIR = "trust"
 """Of a root: what is known of each remote that something was pulled from."""
 PULLED_FILE = "pulled.json"
 """Of a bundle: the release that its last pull brought."""
+RELEASES_DIR = "releases"
+"""Of a bundle: the releases that its versions stand for."""
 STAGING_PREFIX = ".staging-"
 
 MANIFEST_FILE = "manifest.json"

@@ -75,7 +75,10 @@ def warn_unsigned(url: str) -> None:
 
 def _print(report: PublishReport, name: str, remote: str, *, dry_run: bool) -> None:
     size = size_text(report.size_bytes)
-    if not report.is_new:
+    if report.is_renewed:
+        verb = "would renew" if dry_run else "renews"
+        typer.echo(f"release {report.number} of {name} {verb} the one before at {remote}: this version, nothing sent")
+    elif not report.is_new:
         typer.echo(f"release {report.number} of {name} is this version already: {size}, nothing sent to {remote}")
     elif dry_run:
         typer.echo(f"release {report.number} of {name} would be new: {size_text(report.new_bytes)} new of {size}")
