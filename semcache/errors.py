@@ -5,7 +5,7 @@
     |-- MissingExtraError      an optional dependency is not installed; holds the pip line
     |-- CorpusError            corpus files have problems; holds all of them
     |-- BuildError             a build could not finish; the live version is untouched
-    |   |-- BuildLockedError       another process builds the same name
+    |   |-- BuildLockedError       another process builds, pulls, rolls back or sweeps the same name
     |   |-- RecallError            the index finds too few of the exact neighbours
     |   `-- GateError              a new version does not keep to what was asked of it
     |-- StorageError           the operating system refused: full disk, permission, ...
@@ -102,11 +102,11 @@ class BuildError(SemcacheError):
 
 
 class BuildLockedError(BuildError):
-    """Another process builds the same name."""
+    """Another process builds, pulls, rolls back or sweeps the same name."""
 
     def __init__(self, lock_path: Path) -> None:
         self.path = lock_path
-        super().__init__(f"{lock_path}: another build of this name is running; wait for it to end")
+        super().__init__(f"{lock_path}: a build, pull, rollback or gc of this name is running; wait for it to end")
 
 
 class RecallError(BuildError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from shared import HASHING, write_corpus
 
 from semcache import BuildConfig, BuildReport, Cache, build_bundle
-from semcache.remote.offers import UnsignedOffers
+from semcache.remote.offers import UnsignedOffers, utc_now
 from semcache.remote.publish import PublishReport, publish
 from semcache.remote.pull import PullReport, pull
 from semcache.store.chunks import pack
@@ -56,10 +57,18 @@ class Sharing:
         corpus = write_corpus(self.folder / "corpus.jsonl", entries)
         return build_bundle([corpus], name=NAME, root=self.root, config=config)
 
-    def publish(self, entries: Sequence[dict[str, Any]], *, config: BuildConfig = HASHING) -> PublishReport:
-        """Build and publish."""
+    def publish(
+        self, entries: Sequence[dict[str, Any]], *, config: BuildConfig = HASHING, later: timedelta = timedelta()
+    ) -> PublishReport:
+        """Build and publish, some time from now."""
         self.build(entries, config=config)
-        return publish(NAME, self.store, UnsignedOffers(self.store), root=self.root)
+        return self.publish_again(later)
+
+    def publish_again(self, later: timedelta = timedelta(), *, dry_run: bool = False) -> PublishReport:
+        """Publish what was built, some time from now."""
+        offers = UnsignedOffers(self.store)
+        clock = lambda: utc_now() + later  # noqa: E731 - a name for an argument
+        return publish(NAME, self.store, offers, root=self.root, dry_run=dry_run, clock=clock)
 
     def pull(self, *, fs: FileSystem | None = None, dry_run: bool = False) -> PullReport:
         """Pull."""

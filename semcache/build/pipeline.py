@@ -110,7 +110,7 @@ def build_bundle(
 
     Raises:
         CorpusError: the corpora have problems; holds all of them.
-        BuildLockedError: another process builds this name.
+        BuildLockedError: a build, a pull, a rollback or a removal of this name is running.
         RecallError: an approximate index finds too little.
         EncoderError, MissingExtraError: the model cannot be had.
         StorageError: the system refuses (full disk, permission).

@@ -56,7 +56,7 @@ class VersionColumns:
         """
         live = self._live[column]
         return all(
-            not live[number] or bytes(item) == self._item(column, number)
+            not live[number] or item == self._item(column, number)
             for number, item in enumerate(unpack_items(raw, last - first), first)
         )
 
@@ -84,7 +84,7 @@ def pack_items(items: Sequence[bytes]) -> bytes:
     return struct.pack(f"<{len(items)}I", *map(len, items)) + b"".join(items)
 
 
-def unpack_items(raw: bytes, n: int) -> Iterator[memoryview]:
+def unpack_items(raw: bytes, n: int) -> Iterator[bytes]:
     """Yield the items of a piece.
 
     Raises:
@@ -94,7 +94,7 @@ def unpack_items(raw: bytes, n: int) -> Iterator[memoryview]:
     if len(sizes) != n or n * _SIZE_BYTES + sum(sizes) != len(raw):
         msg = f"{len(raw)} bytes are no piece of {n} items"
         raise ValueError(msg)
-    view, at = memoryview(raw), n * _SIZE_BYTES
+    at = n * _SIZE_BYTES
     for size in sizes:
-        yield view[at : at + size]
+        yield raw[at : at + size]
         at += size

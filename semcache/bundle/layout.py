@@ -28,6 +28,8 @@ REBUILT_FILE = "rebuild.json"
 """Of a bundle: what its last rebuild did. Writer's own; may be deleted at any time."""
 REBUILD_PAGE_FILE = "rebuild.html"
 REBUILD_LOCK_FILE = "rebuild.lock"
+RELEASES_DIR = "releases"
+"""Of a bundle: the releases that its versions stand for."""
 STAGING_PREFIX = ".staging-"
 
 MANIFEST_FILE = "manifest.json"

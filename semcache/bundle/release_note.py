@@ -29,7 +29,7 @@ class ReleaseNote:
         version: that stands for it here: the one that was built of it, or the one that it was rolled back to. While
             that one is live, a pull takes nothing older and not this release again.
         rolled_back: the version that was built of it, where it was rolled back; "" where it was not.
-        sha256: of the release's bytes; "" where that is not known.
+        content_sha256: `Release.content_sha256` of the release, which its renewals share; "" where that is not known.
     """
 
     name: str
@@ -38,7 +38,7 @@ class ReleaseNote:
     published: int
     version: str
     rolled_back: str = ""
-    sha256: str = ""
+    content_sha256: str = ""
 
     @property
     def built(self) -> str:
@@ -62,7 +62,7 @@ def read_note(bundle_dir: Path) -> ReleaseNote | None:
             min(take.count("published"), _LATEST),
             take.hex("version", 32),
             take.hex("rolled_back", 32) if "rolled_back" in take.names() else "",
-            take.hex("sha256", 64) if "sha256" in take.names() else "",
+            take.hex("content_sha256", 64) if "content_sha256" in take.names() else "",
         )
     except (FileNotFoundError, FieldError):
         return None

@@ -92,7 +92,7 @@ def open_staging(fs: FileSystem, root: Path, name: str) -> Iterator[Staging]:
 
     Raises:
         ConfigError: the name is not allowed.
-        BuildLockedError: another process builds this name.
+        BuildLockedError: a build, a pull, a rollback or a removal of this name is running.
         StorageError: the system refuses.
     """
     check_name(name)
@@ -135,7 +135,8 @@ def debris(bundle_dir: Path) -> list[Path]:
     """Return what builds work with until they end."""
     staged = (bundle_dir / layout.VERSIONS_DIR).glob(f"{layout.STAGING_PREFIX}*")
     written = (bundle_dir / f"{name}.new" for name in (layout.CURRENT_FILE, layout.HISTORY_FILE, layout.PULLED_FILE))
-    return [*staged, *(path for path in written if path.exists())]
+    releases = (bundle_dir / layout.RELEASES_DIR).glob("*.new")
+    return [*staged, *(path for path in written if path.exists()), *releases]
 
 
 def _holds(target: Path, manifest: Manifest, raw: bytes) -> bool:

@@ -82,6 +82,9 @@ def warn_unsigned(url: str) -> None:
 def published_text(report: PublishReport, name: str, remote: str, *, dry_run: bool = False) -> str:
     """Return what was published, in one line."""
     size = size_text(report.size_bytes)
+    if report.is_renewed:
+        verb = "would renew" if dry_run else "renews"
+        return f"release {report.number} of {name} {verb} the one before at {remote}: this version, nothing sent"
     if not report.is_new:
         return f"release {report.number} of {name} is this version already: {size}, nothing sent to {remote}"
     if dry_run:

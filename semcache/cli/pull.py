@@ -90,7 +90,9 @@ def _show_first_use(url: str, anchor: Anchor) -> None:
 
 def _print(report: PullReport, name: str, root: Path, *, dry_run: bool) -> None:
     size, shown = size_text(report.size_bytes), printable(name)
-    if not report.is_new:
+    if report.is_renewed:
+        typer.echo(f"{shown}: release {report.number} renews what is here, in {root}; nothing fetched")
+    elif not report.is_new:
         typer.echo(f"{shown}: release {report.number} is here already, in {root}; nothing fetched")
     elif dry_run:
         typer.echo(f"{shown}: release {report.number} is new: {size_text(report.missing_bytes)} of {size} to fetch")

@@ -80,7 +80,7 @@ def _print_gc(report: GcReport, *, verb: str) -> None:
     for removed in report.removed:
         typer.echo(f"{verb} {removed.kind} {removed.path}  {_mb(removed.size_bytes)}")
     if report.chunk_bytes:
-        typer.echo(f"{verb} chunks that nothing asked for in 30 days  {_mb(report.chunk_bytes)}")
+        typer.echo(f"{verb} chunks of no version here  {_mb(report.chunk_bytes)}")
     for path in report.held:
         typer.echo(f"kept version {path}: a process has it open")
     for name in report.busy:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 
 from semcache.core.chunk import ChunkRef
 from semcache.core.features import N_WORDS
@@ -68,10 +69,24 @@ class Release:
 
     def chunks(self) -> Iterator[ChunkRef]:
         """Yield every chunk that it takes; one may come twice."""
+        yield from self.version_chunks()
+        for refs in self.encoder.values():
+            yield from refs
+
+    def version_chunks(self) -> Iterator[ChunkRef]:
+        """Yield the chunks that the version is built of, where its encoder is there already."""
         for pieces in self.columns.values():
             yield from (piece.ref for piece in pieces)
-        for refs in (*self.files.values(), *self.encoder.values()):
+        for refs in self.files.values():
             yield from refs
+
+    def renewed(self, published: int) -> Release:
+        """Return the release that offers the same as this one later."""
+        return replace(self, number=self.number + 1, published=published)
+
+    def content_sha256(self) -> str:
+        """Return the digest of what is offered: all but number and time, which a renewal changes."""
+        return sha256(replace(self, number=1, published=0).to_bytes()).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes: ASCII JSON, sorted keys, no spaces, one final line feed."""

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatRows = npt.NDArray[np.float32]
+HalfRows = npt.NDArray[np.float16]
 
 
 def unit_rows(x: FloatRows) -> FloatRows:

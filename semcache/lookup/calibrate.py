@@ -70,7 +70,7 @@ def calibrate(
 
     Raises:
         ConfigError: there are no queries, or an argument is outside its range.
-        BuildLockedError: a build of this name is running.
+        BuildLockedError: a build, a pull, a rollback or a removal of this name is running.
         BundleError, EncoderError, StorageError: as `Cache.open` and `Cache.lookup_many`.
     """
     if max_error is not None and max_error not in LEVELS:

@@ -305,7 +305,7 @@ class _Run:
 
         def work() -> None:
             self._report.published = self._published(target, name)
-            if not self._report.published.is_new:
+            if not self._report.published.is_new and not self._report.published.is_renewed:
                 target.offers.renew()
 
         if self._report.refused and self._published(target, name, dry_run=True).is_new:

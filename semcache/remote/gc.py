@@ -17,6 +17,7 @@ from semcache.bundle import layout
 from semcache.bundle.live import locked_name
 from semcache.bundle.locate import locate, read_current
 from semcache.bundle.reader import read_manifest
+from semcache.bundle.releases import release_of, releases_on_disk
 from semcache.bundle.writer import debris
 from semcache.config import DEFAULT_ROOT
 from semcache.errors import BuildLockedError, BundleError, BundleFormatError, ConfigError, StorageError
@@ -25,8 +26,8 @@ from semcache.store.chunks import ChunkFolder
 from semcache.store.fsio import FileSystem
 from semcache.store.lock import LockedError, exclusive_lock, own_folder
 
-UNUSED_CHUNK_S = 30 * 24 * 3600.0
-"""After how long a chunk that no pull and no publish asked for is removed. Younger ones make the next pull small."""
+UNNAMED_CHUNK_S = 7 * 24 * 3600.0
+"""How long a chunk stays that no release of a version here names: longer than any download takes, or is left off."""
 
 Kind = Literal["version", "debris", "encoder"]
 
@@ -79,7 +80,8 @@ def collect(
     """Remove old versions and what only they needed.
 
     Of each bundle stay: the live version, those that were live before it, and what a process has open. Encoders stay
-    that a version of any bundle names; chunks, that were asked for in the last 30 days.
+    that a version of any bundle names; chunks, that the release of a version of any bundle is made of (an encoder that
+    is here needs none), and those that a pull or a publish asked for in the last 7 days.
 
     Args:
         name: a bundle; None for all of the root.
@@ -138,6 +140,10 @@ class _Sweep:
                     self._remove("version", folder)
             except LockedError:
                 self._held.append(folder)
+        for version, path in releases_on_disk(bundle_dir).items():
+            folder = bundle_dir / layout.VERSIONS_DIR / version
+            if not folder.is_dir() or folder in self._gone():
+                self._remove("debris", path)
 
     def _sweep_encoders(self, locked: AbstractSet[Path]) -> None:
         """Remove encoders that no version names. Who builds holds a name's lock before it asks for an encoder."""
@@ -157,10 +163,7 @@ class _Sweep:
     def _named_encoders(self) -> set[str] | None:
         """Return the encoders of all versions that stay; None where one is of a format that this reader cannot tell."""
         named = set()
-        gone = {removed.path for removed in self._removed}
-        for folder in self._root.glob(f"*/{layout.VERSIONS_DIR}/*"):
-            if folder in gone or not layout.is_version_id(folder.name):
-                continue
+        for folder in self._versions():
             try:
                 named.add(read_manifest(folder).encoder.fingerprint)
             except BundleFormatError:
@@ -171,7 +174,17 @@ class _Sweep:
 
     def _sweep_chunks(self) -> int:
         folder = ChunkFolder(self._root / layout.CHUNKS_DIR, fs=self._fs)
-        return folder.sweep(frozenset(), grace_s=UNUSED_CHUNK_S, dry_run=self._dry_run)
+        releases = [release_of(version.parent.parent, version.name) for version in self._versions()]
+        named = {ref.sha256 for release in releases if release is not None for ref in release.version_chunks()}
+        return folder.sweep(named, grace_s=UNNAMED_CHUNK_S, dry_run=self._dry_run)
+
+    def _versions(self) -> list[Path]:
+        """Return the versions of all bundles that stay."""
+        folders, gone = self._root.glob(f"*/{layout.VERSIONS_DIR}/*"), self._gone()
+        return [folder for folder in folders if folder not in gone and layout.is_version_id(folder.name)]
+
+    def _gone(self) -> set[Path]:
+        return {removed.path for removed in self._removed}
 
     def _remove(self, kind: Kind, path: Path) -> None:
         """Remove a file or a folder and note it. A folder loses its name first: it is never seen in part."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from semcache.bundle import layout
 from semcache.bundle.columns import VersionColumns
-from semcache.bundle.locate import locate
+from semcache.bundle.live import locked_name
+from semcache.bundle.locate import BundleLocation, locate
 from semcache.bundle.reader import VersionReader
+from semcache.bundle.releases import keep_release
 from semcache.config import DEFAULT_ROOT, OpenConfig
 from semcache.core.chunk import ChunkRef
 from semcache.core.manifest import Manifest
 from semcache.core.release import COLUMNS, DICTIONARY_FILE, FILES, FRAME_FILE, MOST_ITEMS, ROW_COLUMNS, Piece, Release
 from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
-from semcache.errors import NotPublishedError, ReleaseError, StorageError
+from semcache.errors import BuildLockedError, NotPublishedError, ReleaseError, StorageError
 from semcache.remote.offers import Clock, OwnOffers, parsed, utc_now
 from semcache.store.chunks import TEXT_LEVEL, VECTOR_LEVEL, ChunkFolder, pack
 from semcache.store.faiss_index import trained_frame
+from semcache.store.fsio import FileSystem
 from semcache.store.objects import ObjectStore
 from semcache.store.transfer import Progress, fetch_all, store_all
 
@@ -26,6 +30,8 @@ FILE_PIECE_BYTES = 4 << 20
 """Content of a chunk of a file that travels whole."""
 MERGED_ITEMS = 512
 """Pieces at a column's end are joined while they hold no more than this together: small nights do not pile up."""
+RENEWED_AFTER_S = 20 * 3600
+"""After how long a release of the same version is renewed: a job that runs every day renews it every time."""
 _COMPARED = {"variants": ROW_COLUMNS, "entries": ("entries",), "answers": ("answers",)}
 """Columns whose items are held against those of the last release, and what follows from them."""
 
@@ -37,7 +43,8 @@ class PublishReport:
     Attributes:
         version: id of the version.
         number: of the release.
-        is_new: False where the remote offered this very version already; then nothing was written.
+        is_new: False where the remote offered this very version already; then no chunk was written.
+        is_renewed: whether it is offered once more, under a new number and as of now.
         size_bytes: of all its chunks.
         new_bytes: of those that the release before did not have: what a client of it must fetch.
         sent_bytes: what went over the wire.
@@ -46,6 +53,7 @@ class PublishReport:
     version: str
     number: int
     is_new: bool
+    is_renewed: bool
     size_bytes: int
     new_bytes: int
     sent_bytes: int
@@ -64,7 +72,8 @@ def publish(
 ) -> PublishReport:
     """Publish the live version of a bundle under its name.
 
-    Until the last write, which names it, readers of the remote see the release before.
+    Until the last write, which names it, readers of the remote see the release before. A version that is offered
+    already is renewed after most of a day, so that readers can tell that nothing changed from that nobody publishes.
 
     Args:
         name: the bundle, or a path to it.
@@ -85,17 +94,26 @@ def publish(
     reader = VersionReader(location, location.live_id(), OpenConfig(verify="full", prefault=False))
     folder = ChunkFolder(reader.root / layout.CHUNKS_DIR)
     before = _last_release(reader.manifest.name, store, offers)
-    if before is not None and before.manifest == reader.manifest:
-        return PublishReport(reader.id, before.number, False, _size(before.chunks()), 0, 0)
-    cut = _Cut(reader, before, folder, store)
-    release = cut.release(published=int(clock().timestamp()))
+    release = _release(reader, before, folder, store, now=int(clock().timestamp()))
     had = set() if before is None else set(before.chunks())
     new = [ref for ref in set(release.chunks()) if ref not in had]
-    sent = 0
+    is_new, sent = before is None or before.manifest != release.manifest, 0
     if not dry_run:
         sent = store_all(store, new, folder, n_workers=n_workers, progress=progress).moved_bytes
-        offers.write(release.name, release.to_bytes())
-    return PublishReport(reader.id, release.number, True, _size(release.chunks()), _size(new), sent)
+        if release != before:
+            offers.write(release.name, release.to_bytes())
+        _keep(location, reader.id, release)
+    is_renewed = not is_new and release != before
+    return PublishReport(reader.id, release.number, is_new, is_renewed, _size(release.chunks()), _size(new), sent)
+
+
+def _release(
+    reader: VersionReader, before: Release | None, folder: ChunkFolder, store: ObjectStore, *, now: int
+) -> Release:
+    """Return the release to be offered: the last one, or that renewed, where it is of this version."""
+    if before is None or before.manifest != reader.manifest:
+        return _Cut(reader, before, folder, store).release(published=now)
+    return before.renewed(now) if now - before.published > RENEWED_AFTER_S else before
 
 
 def _last_release(name: str, store: ObjectStore, offers: OwnOffers) -> Release | None:
@@ -103,6 +121,15 @@ def _last_release(name: str, store: ObjectStore, offers: OwnOffers) -> Release |
         return parsed(offers.read(name), name=name, url=store.url)
     except NotPublishedError:
         return None
+
+
+def _keep(location: BundleLocation, version: str, release: Release) -> None:
+    """Note what the version was published as, unless its name is being worked on: then the next publish does."""
+    try:
+        with suppress(BuildLockedError), locked_name(location.bundle_dir):
+            keep_release(FileSystem(), location.bundle_dir, version, release.to_bytes())
+    except OSError as error:
+        raise StorageError.from_os_error(error.filename or location.bundle_dir, error) from error
 
 
 def _size(refs: Iterator[ChunkRef] | Sequence[ChunkRef]) -> int:

@@ -46,7 +46,7 @@ def rollback(
         BundleNotFoundError: there is no such bundle, or no such version of it here.
         BundleCorruptError: the version is damaged; the live one stays.
         ConfigError: several versions begin like this, or the bundle is given as one version's folder.
-        BuildLockedError: a build, a pull or another rollback of this name is running.
+        BuildLockedError: a build, a pull, another rollback or a removal of this name is running.
         StorageError: the system refuses.
     """
     location, fs = locate(name, root=Path(root)), fs or FileSystem()

@@ -1,4 +1,4 @@
-"""Vector indexes: built, written, mapped and searched with FAISS. The only file that knows FAISS.
+"""Vector indexes: built, written, mapped and searched with FAISS, which only this file and `faiss_follow.py` know.
 
 All indexes hold unit rows as float16 under inner product, so a score is a cosine. A mapped index can only be
 searched: FAISS ends the process when one is added to or removed from.
@@ -30,7 +30,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from semcache.core.vectors import FloatRows
+from semcache.core.vectors import FloatRows, HalfRows
 from semcache.errors import BundleCorruptError, StorageError
 from semcache.store.faiss_frame import Frame, FrameError, read_frame
 from semcache.store.mapping import map_file, prefault
@@ -75,11 +75,11 @@ def n_lists_for(n_rows: int) -> int:
     return 1 << max(0, min(round(math.log2(max(n_rows, 1)) / 2), (n_rows // 16).bit_length() - 1))
 
 
-def build_index(vectors: FloatRows, *, kind: IndexKind, seed: int, trained: bytes = b"") -> Any:
-    """Build an index over (n, dim) float32 unit rows; row i gets label i. Deterministic for a seed.
+def build_index(vectors: FloatRows | HalfRows, *, kind: IndexKind, seed: int, trained: bytes = b"") -> Any:
+    """Build an index over (n, dim) unit rows; row i gets label i. Deterministic for a seed.
 
     Args:
-        vectors: the rows.
+        vectors: the rows. Their float16 numbers are what is indexed: whoever has only these builds the same bytes.
         kind: of index.
         seed: of what is trained.
         trained: what `trained_frame` returned, for kind ivf: nothing is trained then.
@@ -94,16 +94,17 @@ def build_index(vectors: FloatRows, *, kind: IndexKind, seed: int, trained: byte
     if kind == "flat":
         index = _empty_flat(dim)
     elif trained:
-        index = _from_frame(trained, kind=kind, dim=dim)
+        index = from_frame(trained, kind=kind, dim=dim)
     elif kind == "ivf":
         index = faiss.IndexRefine(_empty_ivf(vectors, seed=seed), _empty_flat(dim))
     else:
         index = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_fp16, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = _HNSW_BUILD_EFFORT
     index.is_trained = True
-    with _one_thread():  # the links of a graph depend on the order in which threads add
+    with one_thread():  # the links of a graph depend on the order in which threads add
         for start in range(0, n_rows, _ADD_ROWS):
-            index.add(np.ascontiguousarray(vectors[start : start + _ADD_ROWS]))
+            kept = vectors[start : start + _ADD_ROWS].astype(np.float16, copy=False)
+            index.add(np.ascontiguousarray(kept, np.float32))
     return index
 
 
@@ -120,17 +121,21 @@ def trained_frame(path: Path) -> bytes:
         index.reset()
         return bytes(faiss.serialize_index(index))
     except RuntimeError as error:
-        raise BundleCorruptError(path, f"FAISS: {_first_line(error)}") from error
+        raise BundleCorruptError(path, f"FAISS: {first_line(error)}") from error
 
 
-def _from_frame(trained: bytes, *, kind: IndexKind, dim: int) -> Any:
-    """Read a trained index; FAISS sees only bytes whose every length was checked."""
+def from_frame(trained: bytes, *, kind: IndexKind, dim: int) -> Any:
+    """Return the empty index that `trained_frame` returned; FAISS sees only bytes whose every length was checked.
+
+    Raises:
+        BundleCorruptError: it is not of this kind and dim.
+    """
     try:
         frame = read_frame(memoryview(trained))
         if (frame.kind, frame.dim, frame.n_rows) == (kind, dim, 0):
             return faiss.deserialize_index(np.frombuffer(trained, np.uint8))
     except (FrameError, RuntimeError) as error:
-        raise BundleCorruptError("index.frame", _first_line(error)) from error
+        raise BundleCorruptError("index.frame", first_line(error)) from error
     raise BundleCorruptError("index.frame", f"found {frame.kind} of {frame.dim}, allowed {kind} of {dim}, no rows")
 
 
@@ -140,21 +145,21 @@ def _empty_flat(dim: int) -> Any:
     return index
 
 
-def _empty_ivf(vectors: FloatRows, *, seed: int) -> Any:
+def _empty_ivf(vectors: FloatRows | HalfRows, *, seed: int) -> Any:
     """Train lists and product codes on a sample of the rows, repeated where there are fewer than a code has values."""
     n_rows, dim = vectors.shape
     n_lists = n_lists_for(n_rows)
     order = np.random.default_rng(seed).permutation(n_rows)
     kmeans = faiss.Kmeans(dim, n_lists, niter=_KMEANS_ROUNDS, seed=seed, spherical=True, min_points_per_centroid=1)
-    kmeans.train(np.ascontiguousarray(vectors[np.sort(order[: n_lists * _TRAIN_ROWS_PER_LIST])]))
+    kmeans.train(np.ascontiguousarray(vectors[np.sort(order[: n_lists * _TRAIN_ROWS_PER_LIST])], np.float32))
     coarse = _empty_flat(dim)
     coarse.add(kmeans.centroids)
     index = faiss.IndexIVFPQFastScan(coarse, dim, n_lists, n_parts_for(dim), 4, faiss.METRIC_INNER_PRODUCT)
     index.by_residual = False
     index.pq.cp.seed, index.pq.cp.min_points_per_centroid = seed, 1
     sample = np.sort(order[:_TRAIN_ROWS_OF_CODES])
-    with _one_thread():  # many small clusterings: OpenMP's threads would wait for each other most of the time
-        index.train(np.ascontiguousarray(vectors[np.resize(sample, max(len(sample), _CODE_VALUES))]))
+    with one_thread():  # many small clusterings: OpenMP's threads would wait for each other most of the time
+        index.train(np.ascontiguousarray(vectors[np.resize(sample, max(len(sample), _CODE_VALUES))], np.float32))
     return index
 
 
@@ -181,13 +186,13 @@ def _search(
     if is_short.any():
         every = faiss.SearchParameters(sel=selector)
         short = np.ascontiguousarray(queries[is_short])
-        scores[is_short], rows[is_short] = _exact_part(index).search(short, k, params=every)
+        scores[is_short], rows[is_short] = exact_part(index).search(short, k, params=every)
     return scores, rows
 
 
 def _params(index: Any, k: int, effort: int, selector: Any = None) -> Any:
     if isinstance(index, faiss.IndexRefine):
-        n_lists = _first_pass(index).nlist
+        n_lists = first_pass(index).nlist
         lists = faiss.SearchParametersIVF(sel=selector, nprobe=min(effort, n_lists))
         n_candidates = min(max(_CANDIDATES, _CANDIDATES_PER_ROW * k) * max(1, effort // n_lists), index.ntotal)
         return faiss.IndexRefineSearchParameters(base_index_params=lists, k_factor=max(1, -(-n_candidates // k)))
@@ -196,14 +201,15 @@ def _params(index: Any, k: int, effort: int, selector: Any = None) -> Any:
     return faiss.SearchParameters(sel=selector)
 
 
-def _exact_part(index: Any) -> Any:
+def exact_part(index: Any) -> Any:
     """Return the part of an index that compares a query with every float16 row."""
     if isinstance(index, faiss.IndexRefine):
         return faiss.downcast_index(index.refine_index)
     return faiss.downcast_index(index.storage) if isinstance(index, faiss.IndexHNSW) else index
 
 
-def _first_pass(index: Any) -> Any:
+def first_pass(index: Any) -> Any:
+    """Return the lists of an index of kind ivf."""
     return faiss.downcast_index(index.base_index)
 
 
@@ -216,7 +222,7 @@ def exact_neighbours(vectors: FloatRows, queries: FloatRows, *, k: int) -> tuple
 def efforts(index: Any) -> list[int]:
     """Return the search efforts worth trying, least first; the last one is the most the index can do."""
     if isinstance(index, faiss.IndexRefine):
-        n_lists, most = _first_pass(index).nlist, _most_times(index.ntotal)
+        n_lists, most = first_pass(index).nlist, _most_times(index.ntotal)
         steps = {(1 << i) + (1 << i) * eighth // 8 for i in range(n_lists.bit_length()) for eighth in range(8)}
         times = {*(1 << i for i in range(most.bit_length())), most}
         return sorted({*(step for step in steps if step <= n_lists), *(n_lists * n for n in times)})
@@ -242,7 +248,7 @@ def write_index(index: Any, path: Path) -> None:
     except OSError as error:
         raise StorageError.from_os_error(path, error) from error
     except RuntimeError as error:
-        raise StorageError(path, f"FAISS: {_first_line(error)}") from error
+        raise StorageError(path, f"FAISS: {first_line(error)}") from error
 
 
 class _Sink:
@@ -286,7 +292,7 @@ def _map(path: Path) -> mmap.mmap:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep one lookup on one core: OpenMP's pool costs more than it gives, and does not survive fork."""
     n_threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -334,7 +340,7 @@ class MappedIndex:
             reader = faiss.ZeroCopyIOReader(faiss.swig_ptr(self._bytes), self._bytes.size)
             self._index = faiss.read_index(reader)
         except RuntimeError as error:
-            raise BundleCorruptError(path, f"FAISS: {_first_line(error)}") from error
+            raise BundleCorruptError(path, f"FAISS: {first_line(error)}") from error
         self._effort = effort
         self._last_params: tuple[int, Any] = 0, None
         self.dim, self.n_rows = self.frame.dim, self.frame.n_rows
@@ -368,14 +374,14 @@ class MappedIndex:
         """
         self._check_codes()
         try:
-            with _one_thread():
+            with one_thread():
                 if within is None:
                     n_wanted = min(k, self.n_rows)
                     scores, rows = _search(self._index, queries, k, n_wanted=n_wanted, params=self._params_for(k))
                 else:
                     scores, rows = self._search_within(queries, k, within)
         except RuntimeError as error:
-            raise BundleCorruptError(self._path, f"FAISS: {_first_line(error)}") from error
+            raise BundleCorruptError(self._path, f"FAISS: {first_line(error)}") from error
         if not scores.max(initial=-1) <= 1 + _SCORE_SLACK:  # not a number is the maximum of anything
             raise BundleCorruptError(self._path, "a code is not the one that was written (impossible score)")
         return scores, rows
@@ -387,7 +393,7 @@ class MappedIndex:
             BundleCorruptError: the codes are not the ones that were written.
         """
         self._check_codes()
-        codes = faiss.rev_swig_ptr(_exact_part(self._index).codes.data(), self.n_rows * self.dim * 2)
+        codes = faiss.rev_swig_ptr(exact_part(self._index).codes.data(), self.n_rows * self.dim * 2)
         rows: npt.NDArray[np.float16] = codes.view("<f2").reshape(self.n_rows, self.dim)[first:last].copy()
         return rows
 
@@ -417,11 +423,12 @@ class MappedIndex:
             effort = min(effort, self.n_rows)
         else:
             every = faiss.SearchParameters(sel=selector)
-            found: tuple[FloatRows, Rows] = _exact_part(self._index).search(queries, k, params=every)
+            found: tuple[FloatRows, Rows] = exact_part(self._index).search(queries, k, params=every)
             return found
         params = _params(self._index, k, effort, selector)
         return _search(self._index, queries, k, n_wanted=min(k, n_allowed), params=params, selector=selector)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what FAISS says, without where in its code."""
     return str(error).strip().splitlines()[-1]

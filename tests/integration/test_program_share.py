@@ -42,6 +42,23 @@ def test_a_bundle_goes_from_one_root_to_the_users_own() -> None:
 
 
 @pytest.mark.usefixtures("sharing")
+def test_a_release_that_is_renewed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On both sides, and in reports."""
+    published()
+    semcache("pull", "remote")
+    monkeypatch.setattr("semcache.remote.publish.RENEWED_AFTER_S", -1)
+    assert published("--dry-run").out == (
+        "release 2 of small would renew the one before at remote: this version, nothing sent\n"
+    )
+    assert published().out == "release 2 of small renews the one before at remote: this version, nothing sent\n"
+    assert semcache("pull", "remote").out.startswith("small: release 2 renews what is here, in ")
+    assert semcache("pull", "remote").out.startswith("small: release 2 is here already, in ")
+    assert published("--json").json["is_renewed"]
+    pulled = semcache("pull", "remote", "--json").json
+    assert (pulled["is_renewed"], pulled["is_new"], pulled["number"]) == (True, False, 3)
+
+
+@pytest.mark.usefixtures("sharing")
 def test_reports_are_json_where_asked() -> None:
     """With what was moved, and where to."""
     sent = published("--json").json

@@ -158,7 +158,10 @@ def test_a_locked_build_names_the_lock() -> None:
     """And says to wait."""
     error = BuildLockedError(Path("indexes/demo/build.lock"))
     assert error.path == Path("indexes/demo/build.lock")
-    assert str(error) == "indexes/demo/build.lock: another build of this name is running; wait for it to end"
+    assert (
+        str(error)
+        == "indexes/demo/build.lock: a build, pull, rollback or gc of this name is running; wait for it to end"
+    )
 
 
 def test_a_recall_that_is_too_low_says_found_asked_and_what_to_do() -> None:

@@ -33,6 +33,7 @@ def test_the_names_on_disk_never_change() -> None:
         "EMBEDDINGS_DIR": "embeddings",
         "TRUST_DIR": "trust",
         "PULLED_FILE": "pulled.json",
+        "RELEASES_DIR": "releases",
         "ROW_FACTS_FILE": "row_facts.npy",
         "ANSWER_FACTS_FILE": "answer_facts.npy",
         "WORDS_FILE": "words.npy",

@@ -81,6 +81,25 @@ def test_all_chunks_of_a_release_are_named() -> None:
     assert len(list(release().chunks())) == 6 + len(FILES) + 1
 
 
+def test_a_renewal_offers_the_same_later() -> None:
+    """Its number and its time are new, what it offers has the same digest; any other change gives another."""
+    before = release()
+    after = before.renewed(before.published + 5)
+    assert (after.number, after.published) == (before.number + 1, before.published + 5)
+    assert replace(after, number=before.number, published=before.published) == before
+    assert after.content_sha256() == before.content_sha256()
+    fewer = {name: refs for name, refs in before.encoder.items() if name != next(iter(before.encoder))}
+    assert replace(before, encoder=fewer).content_sha256() != before.content_sha256()
+
+
+def test_a_version_is_built_of_all_but_the_encoder() -> None:
+    """One after the other, and the rest comes behind."""
+    every, version = list(release().chunks()), list(release().version_chunks())
+    encoder = [ref for refs in release().encoder.values() for ref in refs]
+    assert every == version + encoder
+    assert len(encoder) >= 1
+
+
 def test_a_newer_format_is_told_from_a_broken_one() -> None:
     """It says what helps."""
     with pytest.raises(NewerFormatError, match=r"^format_version: found 2, this program reads 1; upgrade semcache$"):

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from shared import ENTRIES
+from sharing import NAME, Sharing, numbered
 
 from semcache import BuildReport, Cache, check_bundle
+from semcache.bundle.releases import release_of, releases_on_disk
+from semcache.core.release import Release
 from semcache.errors import BundleNotFoundError, ConfigError, StorageError
 from semcache.remote.gc import collect
 from semcache.remote.rollback import rollback
@@ -144,21 +147,95 @@ def test_an_encoder_goes_with_the_last_version_that_names_it(build: Build, root:
     assert [removed.path for removed in report.removed] == [encoder]
 
 
-def test_chunks_stay_for_thirty_days_after_they_were_asked_for(build: Build, root: Path) -> None:
+def test_chunks_of_no_version_stay_for_a_week_after_they_were_asked_for(build: Build, root: Path) -> None:
     """Then they go, with parts that nobody loads; a download that is under way stays however slow it is."""
     build_labels(build, "one")
     folder = ChunkFolder(root / "chunks")
     refs = [folder_add(folder, raw) for raw in (b"old", b"new")]
     loading, _ = pack(b"loading")
-    age(folder.path_of(refs[0]), days=31)
-    age(folder.path_of(refs[1]), days=29)
+    age(folder.path_of(refs[0]), days=7.1)
+    age(folder.path_of(refs[1]), days=6.9)
     with folder.part(loading) as part:
         part.append(b"1")
-        age(part.path, days=31)
+        age(part.path, days=7.1)
         assert collect(root=root).chunk_bytes == refs[0].size_bytes
         assert part.path.exists()
     assert [folder.has(ref) for ref in refs] == [False, True]
     assert collect(root=root).chunk_bytes == 1
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Sharing:
+    """Give a publisher of two releases and a reader who pulled both; all chunks that are here are old."""
+    sharing = Sharing(tmp_path)
+    sharing.publish(numbered(5))
+    sharing.pull()
+    sharing.publish(numbered(5, answer="other"))
+    sharing.pull()
+    for path in [*chunk_files(sharing.root), *chunk_files(sharing.pulled_root)]:
+        age(path, days=8)
+    return sharing
+
+
+def chunk_files(root: Path) -> list[Path]:
+    """Give the chunks of a root."""
+    return sorted((root / "chunks").glob("??/*"))
+
+
+def named(*releases: Release) -> set[str]:
+    """Give the chunks that the versions of releases are built of."""
+    return {ref.sha256 for release in releases for ref in release.version_chunks()}
+
+
+def released(root: Path) -> list[Release]:
+    """Give the releases that a root knows of, in the order of their numbers."""
+    found = [release_of(root / NAME, version) for version in releases_on_disk(root / NAME)]
+    return sorted((release for release in found if release is not None), key=lambda release: release.number)
+
+
+@pytest.mark.parametrize("who", ["root", "pulled_root"])
+def test_chunks_that_a_version_here_is_built_of_stay_however_old(sharing: Sharing, who: str) -> None:
+    """The publisher's and the reader's; those of the encoder, which is here, go. The next night costs what is new."""
+    root = getattr(sharing, who)
+    first, second = released(root)
+    collect(root=root)
+    assert {path.name for path in chunk_files(root)} == named(first, second)
+    collect(root=root, keep=0)
+    assert {path.name for path in chunk_files(root)} == named(second) < named(first, second)
+    assert released(root) == [second]
+    sharing.publish([*numbered(5, answer="other"), *numbered(6)[5:]])
+    report = sharing.pull()
+    assert (report.fetched_bytes, sharing.answer("how to handle case 5 of item5")) == (
+        report.missing_bytes,
+        "answer 5 of item5",
+    )
+    assert report.missing_bytes < 0.9 * report.size_bytes
+
+
+def test_a_dry_run_says_which_chunks_would_go(sharing: Sharing) -> None:
+    """As many bytes as then go, also with the version that named them."""
+    dry = collect(root=sharing.pulled_root, keep=0, dry_run=True)
+    assert len(released(sharing.pulled_root)) == 2
+    assert dry == collect(root=sharing.pulled_root, keep=0)
+    assert [removed.kind for removed in dry.removed] == ["version", "debris"]
+
+
+def test_a_release_that_cannot_be_read_keeps_nothing(sharing: Sharing) -> None:
+    """Its chunks are fetched again where they are needed."""
+    for path in releases_on_disk(sharing.pulled_root / NAME).values():
+        path.write_bytes(b"{}")
+    collect(root=sharing.pulled_root)
+    assert chunk_files(sharing.pulled_root) == []
+    assert check_bundle(NAME, root=sharing.pulled_root) == []
+
+
+def test_a_publisher_that_was_cut_off_learns_its_release_from_the_next_publish(sharing: Sharing) -> None:
+    """Though that one has nothing new to offer."""
+    known = released(sharing.root)
+    for path in releases_on_disk(sharing.root / NAME).values():
+        path.unlink()
+    assert not sharing.publish(numbered(5, answer="other")).is_new
+    assert released(sharing.root) == known[1:]
 
 
 def folder_add(folder: ChunkFolder, raw: bytes) -> Any:

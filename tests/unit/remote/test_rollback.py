@@ -159,7 +159,7 @@ def test_a_history_that_is_not_one_is_none(build: Build, root: Path) -> None:
 
 def pulled(root: Path, version: str, *, number: int = 7) -> ReleaseNote:
     """Note that the live version is a release that was pulled."""
-    found = ReleaseNote("small", "https://example.org/remote", number, 1_700_000_000, version, sha256="a" * 64)
+    found = ReleaseNote("small", "https://example.org/remote", number, 1_700_000_000, version, content_sha256="a" * 64)
     write_note(FileSystem(), root / "small", found)
     return found
 

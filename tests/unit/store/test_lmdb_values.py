@@ -194,6 +194,38 @@ def test_a_key_that_is_not_above_the_last_one_is_refused(tmp_path: Path, key: by
     writer.close()
 
 
+def test_many_records_at_once_are_what_they_are_one_by_one(tmp_path: Path) -> None:
+    """Also more of them than are written in one go, and some before them."""
+    records = [(number.to_bytes(4, "big"), b"payload %d" % number) for number in range(60_000)]
+    for name, n_single in (("single", 60_000), ("many", 3)):
+        writer = TableWriter(tmp_path / "scratch", ["one"])
+        for key, payload in records[:n_single]:
+            writer.put("one", key, payload)
+        writer.put_all("one", iter(records[n_single:]))
+        writer.finish(tmp_path / name)
+    single, many = (TableReader(tmp_path / name, ["one"]) for name in ("single", "many"))
+    assert many.items("one") == records
+    assert many.records_sha256 == single.records_sha256
+
+
+@pytest.mark.parametrize("keys", [b"ba", b"cb", b"cc"])
+def test_of_many_records_too_keys_must_rise(tmp_path: Path, keys: bytes) -> None:
+    """Above those that are there, and each above the one before it."""
+    writer = TableWriter(tmp_path / "scratch", ["one"])
+    writer.put("one", b"b", b"payload")
+    with pytest.raises(ValueError, match=r"^one: keys twice or out of order$"):
+        writer.put_all("one", [(bytes([key]), b"payload") for key in keys])
+    writer.close()
+
+
+def test_what_makes_the_records_may_fail(tmp_path: Path) -> None:
+    """Its error comes through as it is."""
+    writer = TableWriter(tmp_path / "scratch", ["one"])
+    with pytest.raises(ZeroDivisionError):
+        writer.put_all("one", ((b"a", bytes(1 // n)) for n in (1, 0)))
+    writer.close()
+
+
 def test_keys_rise_within_a_table_only(tmp_path: Path) -> None:
     """Tables may be filled side by side."""
     writer = TableWriter(tmp_path / "scratch", ["one", "other"])
