@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from semcache.core.fields import FieldError
+from semcache.core.manifest import NewerFormatError
 from semcache.core.release import MAX_RELEASE_BYTES, Release, parse_release
 from semcache.errors import (
     ConfigError,
     NotPublishedError,
     ObjectMissingError,
     ReleaseError,
+    ReleaseFormatError,
+    ReleaseNameError,
     RemoteUnavailableError,
     UnsignedRemoteError,
 )
@@ -214,14 +217,18 @@ def parsed(raw: bytes, *, name: str, url: str) -> Release:
     """Return a release that a remote offers.
 
     Raises:
-        ReleaseError: it is not of its form, of a newer one, or another bundle's.
+        ReleaseFormatError: it is of a newer form.
+        ReleaseError: it is not of its form.
+        ReleaseNameError: it is another bundle's.
     """
     try:
         release = parse_release(raw)
+    except NewerFormatError as error:
+        raise ReleaseFormatError(url, f"its release of {name}: {error}") from error
     except FieldError as error:
         raise ReleaseError(url, f"its release of {name}: {error}") from error
     if release.name != name:
-        raise ReleaseError(url, f"what it offers as {name} is a release of {release.name}; ask its publisher")
+        raise ReleaseNameError(url, f"what it offers as {name} is a release of {release.name}; ask its publisher")
     return release
 
 

@@ -20,7 +20,7 @@ from semcache.core.chunk import ChunkRef
 from semcache.core.release import Release
 from semcache.embed.encoder_dir import ENCODER_FILE, read_spec, verify_digest
 from semcache.embed.registry import load_embedder
-from semcache.errors import BundleError, EncoderError, ReleaseError, RollbackError, StorageError
+from semcache.errors import BundleError, EncoderError, ReleaseEncoderError, ReleaseError, RollbackError, StorageError
 from semcache.remote.offers import Offers, parsed
 from semcache.store.chunks import ChunkFolder
 from semcache.store.fsio import FileSystem, publish_dir
@@ -201,7 +201,7 @@ def _write_encoder(staged: Path, release: Release, folder: ChunkFolder) -> None:
             verify_digest(staged, name, digest)
     except EncoderError as error:
         reason = f"release {release.number} has another encoder than its manifest says: {error}"
-        raise ReleaseError(release.name, reason) from error
+        raise ReleaseEncoderError(release.name, reason) from error
 
 
 def _write(path: Path, refs: Sequence[ChunkRef], folder: ChunkFolder) -> None:
