@@ -78,14 +78,15 @@ class Sharing:
         return self.publish_live(now=now)
 
     def publish_live(self, *, now: datetime = NOW) -> PublishReport:
-        """Publish what was built last, by one worker, so that all happens in one order."""
+        """Publish what was built last, by one worker: then all steps come in one order."""
         return publish(NAME, self.store, self.own_offers(now=now), root=self.root, n_workers=1)
 
     def pull(
         self, *, fs: FileSystem | None = None, dry_run: bool = False, name: str = NAME, now: datetime = NOW
     ) -> PullReport:
-        """Pull."""
-        return pull(name, self.store, self.offers(now=now), root=self.pulled_root, fs=fs, dry_run=dry_run)
+        """Pull, by one worker."""
+        offers = self.offers(now=now)
+        return pull(name, self.store, offers, root=self.pulled_root, fs=fs, dry_run=dry_run, n_workers=1)
 
     def answer(self, text: str) -> str | None:
         """Return what the reader's bundle answers; None for a miss."""
