@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -122,11 +122,15 @@ class SignedOffers:
 
 @dataclass(frozen=True, slots=True)
 class SigningOffers:
-    """Releases of one's own remote, also where its metadata has ended: what is published signs it anew."""
+    """Releases of one's own remote, also where its metadata has ended: what is published signs it anew.
+
+    What is written replaces what was read, or is refused: of two publishers at once, the slower one begins anew.
+    """
 
     store: ObjectStore
     publisher: Publisher
     clock: Clock = utc_now
+    _seen: dict[str, bytes | None] = field(default_factory=dict, init=False, repr=False)
 
     def names(self) -> list[str]:
         """Return the bundles that are signed."""
@@ -135,14 +139,23 @@ class SigningOffers:
 
     def read(self, name: str) -> bytes:
         """Return the verified release of a bundle."""
+        self._seen[name] = None
         remote = self._verified()
         if remote is None:
             raise NotPublishedError(self.store.url, name, offered=[])
-        return _read(remote, name)
+        release = self._seen[name] = _read(remote, name)
+        return release
 
     def write(self, name: str, release: bytes) -> None:
-        """Sign and offer a release of a bundle."""
-        self.publisher.publish({_signed(name): release}, now=self.clock())
+        """Sign and offer a release of a bundle.
+
+        Raises:
+            PublishConflictError: somebody else has offered one since this one was read.
+        """
+        path = _signed(name)
+        instead_of = {path: self._seen[name]} if name in self._seen else {}
+        self.publisher.publish({path: release}, now=self.clock(), instead_of=instead_of)
+        self._seen[name] = release
 
     def _verified(self) -> VerifiedRemote | None:
         """Return the remote; None where nothing was published to it yet."""
