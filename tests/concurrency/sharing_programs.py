@@ -1,10 +1,11 @@
-"""Programs that publish and pull at the same time as others: each in a process of its own.
+"""Programs that publish, pull and look up at the same time as others: each in a process of its own.
 
-Each says "ready" and goes on when a line comes in.
+Those that publish or pull say "ready" and go on when a line comes in.
 """
 
 from __future__ import annotations
 
+import select
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from sharing import NAME, SignedSharing, numbered
 from trusting import NOW
 
+from semcache import Cache, Hit
 from semcache.errors import SemcacheError
 from semcache.remote.keys import publisher_of
 from semcache.remote.offers import SigningOffers
@@ -72,3 +74,22 @@ def pull_until_the_last(folder: str) -> None:
     while not seen or seen[-1][0] < N_RELEASES:
         seen.append((sharing.pull().number, sharing.answer(TEXT)))
     report(seen)
+
+
+def look_up(root: str, *questions: str) -> None:
+    """Ask all questions over and over while versions change; say the id of each version that answered all of them.
+
+    Ends when a line comes in. The last report holds (version, question, answer or reason) of every lookup, each once.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    last = ""
+    with Cache.open(NAME, root=root, refresh_every_s=0.02) as cache:
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            results = {question: cache.lookup(question) for question in questions}
+            for question, found in results.items():
+                seen.add((found.bundle_id, question, found.text if isinstance(found, Hit) else str(found.reason)))
+            versions = {found.bundle_id for found in results.values()}
+            if len(versions) == 1 and versions != {last}:
+                [last] = versions
+                report(last)
+    report(sorted(seen))
