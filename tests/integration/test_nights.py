@@ -151,7 +151,11 @@ def test_after_many_nights_a_reader_has_what_a_build_from_scratch_has(nights: Ni
             assert everything(nights.sharing.pulled_root, texts) == everything(folder, texts)
     shares = sorted(night.fetched_share for night in done if not night.is_compacted)
     if REPORT:
-        figures = {"nights": N_NIGHTS, "compactions": N_NIGHTS - len(shares), "entries": len(nights.corpus.documents)}
+        figures: dict[str, float] = {
+            "nights": N_NIGHTS,
+            "compactions": N_NIGHTS - len(shares),
+            "entries": len(nights.corpus.documents),
+        }
         figures |= {"median_fetched_share": round(median(shares), 3), "most_fetched_share": round(shares[-1], 3)}
         Path(REPORT).write_text(json.dumps(figures, indent=2) + "\n")
     assert shares[-1] < MOST_FETCHED
