@@ -25,6 +25,9 @@
     |   |-- ObjectTooLargeError    an object is larger than it may be
     |   |-- ChunkError             bytes are not those that the chunk's name stands for
     |   |-- ReleaseError           what is offered cannot be built here, or is not of its form
+    |   |   |-- ReleaseFormatError     a newer semcache published it
+    |   |   |-- ReleaseNameError       it is another bundle's
+    |   |   `-- ReleaseEncoderError    it comes with another encoder than it names
     |   |-- NotPublishedError      it offers nothing of that name
     |   |-- PublishConflictError   somebody else publishes to it
     |   `-- TrustError             what it holds is not what its publisher signed, or no longer
@@ -279,7 +282,19 @@ class ChunkError(RemoteError):
 
 
 class ReleaseError(RemoteError):
-    """What a remote offers is not of its form, of a newer one, or does not fit together."""
+    """What a remote offers is not of its form, or does not fit together."""
+
+
+class ReleaseFormatError(ReleaseError):
+    """What a remote offers is of a newer form than this program reads."""
+
+
+class ReleaseNameError(ReleaseError):
+    """What a remote offers under a name is another bundle's."""
+
+
+class ReleaseEncoderError(ReleaseError):
+    """What a remote offers comes with another encoder than its manifest names."""
 
 
 class NotPublishedError(RemoteError):

@@ -20,7 +20,7 @@ from pathlib import Path
 from measure import Report, as_table
 from scratch import Scratch, add_arguments
 
-SCENARIOS = ("start", "exact", "semantic", "decide", "memory", "embed", "build", "pull")
+SCENARIOS = ("start", "exact", "semantic", "decide", "memory", "embed", "switch", "build", "pull")
 _HERE = Path(__file__).resolve().parent
 
 

@@ -226,11 +226,13 @@ class Cache:
     def refresh(self) -> bool:
         """Switch to the version that CURRENT names now. Running lookups end on the version they began on.
 
+        Where semantic lookups were made of the version before, all that the first one would wait for is done here.
+
         Returns:
             Whether the version changed.
 
         Raises:
-            BundleError: the new version cannot be opened; the old one stays in use.
+            BundleError, EncoderError: the new version cannot be used; the old one stays in use.
         """
         with self._lock:
             before = self._current()
@@ -238,6 +240,8 @@ class Cache:
                 before.follow_release(Age(self._location, before.reader.id, self._config))
                 return False
             after = _open_live(self._location, self._config)
+            if before.is_ready:
+                after.make_ready()
             with self._switch:
                 if self._version is None:  # closed meanwhile: it stays closed
                     raise self._unusable

@@ -90,6 +90,21 @@ class Version:
                     self._embedder = embedder
         return self._embedder
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a semantic lookup finds its encoder loaded."""
+        return self._embedder is not None
+
+    def make_ready(self) -> None:
+        """Do what the first semantic lookup would wait for: load and check the encoder, check the index's codes.
+
+        Raises:
+            EncoderError, EncoderMismatchError: as `embedder`.
+            BundleCorruptError: the codes are damaged.
+        """
+        self.embedder()
+        self.retrieve(self.reader.probes[:1], namespace=None)
+
     def _check_probes(self, embedder: Embedder) -> None:
         wanted, encoder = self.reader.probes, self.reader.manifest.encoder
         if embedder.dim == encoder.dim:

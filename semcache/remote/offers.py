@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from semcache.core.fields import FieldError
+from semcache.core.manifest import NewerFormatError
 from semcache.core.release import MAX_RELEASE_BYTES, Release, parse_release
 from semcache.errors import (
     ConfigError,
     NotPublishedError,
     ObjectMissingError,
     ReleaseError,
+    ReleaseFormatError,
+    ReleaseNameError,
     RemoteUnavailableError,
     UnsignedRemoteError,
 )
@@ -125,11 +128,15 @@ class SignedOffers:
 
 @dataclass(frozen=True, slots=True)
 class SigningOffers:
-    """Releases of one's own remote, also where its metadata has ended: what is published signs it anew."""
+    """Releases of one's own remote, also where its metadata has ended: what is published signs it anew.
+
+    What is written replaces what was read, or is refused: of two publishers at once, the slower one begins anew.
+    """
 
     store: ObjectStore
     publisher: Publisher
     clock: Clock = utc_now
+    _seen: dict[str, bytes | None] = field(default_factory=dict, init=False, repr=False)
 
     def names(self) -> list[str]:
         """Return the bundles that are signed."""
@@ -138,14 +145,23 @@ class SigningOffers:
 
     def read(self, name: str) -> bytes:
         """Return the verified release of a bundle."""
+        self._seen[name] = None
         remote = self._verified()
         if remote is None:
             raise NotPublishedError(self.store.url, name, offered=[])
-        return _read(remote, name)
+        release = self._seen[name] = _read(remote, name)
+        return release
 
     def write(self, name: str, release: bytes) -> None:
-        """Sign and offer a release of a bundle."""
-        self.publisher.publish({_signed(name): release}, now=self.clock())
+        """Sign and offer a release of a bundle.
+
+        Raises:
+            PublishConflictError: somebody else has offered one since this one was read.
+        """
+        path = _signed(name)
+        instead_of = {path: self._seen[name]} if name in self._seen else {}
+        self.publisher.publish({path: release}, now=self.clock(), instead_of=instead_of)
+        self._seen[name] = release
 
     def renew(self) -> None:
         """Sign anew what ends first."""
@@ -224,14 +240,18 @@ def parsed(raw: bytes, *, name: str, url: str) -> Release:
     """Return a release that a remote offers.
 
     Raises:
-        ReleaseError: it is not of its form, of a newer one, or another bundle's.
+        ReleaseFormatError: it is of a newer form.
+        ReleaseError: it is not of its form.
+        ReleaseNameError: it is another bundle's.
     """
     try:
         release = parse_release(raw)
+    except NewerFormatError as error:
+        raise ReleaseFormatError(url, f"its release of {name}: {error}") from error
     except FieldError as error:
         raise ReleaseError(url, f"its release of {name}: {error}") from error
     if release.name != name:
-        raise ReleaseError(url, f"what it offers as {name} is a release of {release.name}; ask its publisher")
+        raise ReleaseNameError(url, f"what it offers as {name} is a release of {release.name}; ask its publisher")
     return release
 
 

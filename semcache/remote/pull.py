@@ -25,6 +25,7 @@ from semcache.errors import (
     BundleCorruptError,
     BundleError,
     EncoderError,
+    ReleaseEncoderError,
     ReleaseError,
     RollbackError,
     StorageError,
@@ -246,7 +247,7 @@ def _write_encoder(staged: Path, release: Release, folder: ChunkFolder) -> None:
             verify_digest(staged, name, digest)
     except EncoderError as error:
         reason = f"release {release.number} has another encoder than its manifest says: {error}"
-        raise ReleaseError(release.name, reason) from error
+        raise ReleaseEncoderError(release.name, reason) from error
 
 
 def _write(path: Path, refs: Sequence[ChunkRef], folder: ChunkFolder) -> None:

@@ -23,12 +23,18 @@ _HEAD_BYTES = 512
 
 
 class ChunkPart:
-    """What of a chunk is on the disk so far. Every method raises OSError as the system does."""
+    """What of a chunk is on the disk so far. Every method raises OSError as the system does.
+
+    Attributes:
+        is_finished: it has its name.
+        is_resumed: its bytes are not all of one load, so that a load from the start may mend it.
+    """
 
     def __init__(self, ref: ChunkRef, descriptor: int, path: Path, *, target: Path, fs: FileSystem) -> None:
         self.ref, self.path = ref, path
         self.is_finished = False
         self._descriptor, self._target, self._fs = descriptor, target, fs
+        self.is_resumed = self.size_bytes > 0
 
     @property
     def size_bytes(self) -> int:
@@ -44,6 +50,7 @@ class ChunkPart:
     def restart(self) -> None:
         """Begin anew."""
         os.ftruncate(self._descriptor, 0)  # what is appended next stands at the start
+        self.is_resumed = False
 
     def finish(self) -> bool:
         """Give the chunk its name, durably, where its bytes are right; return whether they are."""

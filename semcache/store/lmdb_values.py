@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import struct
 import threading
 import time
@@ -31,6 +32,7 @@ from semcache.store.mapping import map_file
 
 _MAP_SIZE_BYTES = 1 << 40  # address space only; the file grows as it is written
 _COMMIT_EVERY = 50_000
+_FEW_PAGES_BYTES = 64 << 10
 _FORK_WAIT_S = 1e-4
 _CRC = struct.Struct("<I")
 _read_crc = _CRC.unpack_from
@@ -138,8 +140,18 @@ def _storage_error(path: Path, error: lmdb.Error) -> StorageError:
     text = str(error)
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO):
         if os.strerror(number) in text:
-            return StorageError.from_os_error(path, OSError(number, os.strerror(number)))
+            is_cut_short = number == errno.EIO and _is_full(path.parent)  # LMDB calls both an I/O error
+            found = errno.ENOSPC if is_cut_short else number
+            return StorageError.from_os_error(path, OSError(found, os.strerror(found)))
     return StorageError(path, text)
+
+
+def _is_full(folder: Path) -> bool:
+    """Say whether a folder's disk has no room for a few pages more."""
+    try:
+        return shutil.disk_usage(folder).free < _FEW_PAGES_BYTES
+    except OSError:
+        return False
 
 
 @dataclass

@@ -37,7 +37,7 @@ from semcache.store.trust import (
     verify_remote,
     version_of,
 )
-from semcache.store.trust_documents import Change
+from semcache.store.trust_documents import Change, sha256_of_target
 from semcache.store.trust_root import parse_root
 
 CLAIM_LIFETIME = timedelta(minutes=15)
@@ -81,17 +81,24 @@ class Publisher:
     keys: Sequence[SigningKey]
     clock: Callable[[], float] = field(default=time.monotonic)
 
-    def publish(self, files: Mapping[str, bytes], *, now: datetime) -> Published:
-        """Offer files, by path ("name/file"), beside those that the remote offers already.
+    def publish(
+        self, files: Mapping[str, bytes], *, now: datetime, instead_of: Mapping[str, bytes | None] | None = None
+    ) -> Published:
+        """Offer files beside those that the remote offers already.
+
+        Args:
+            files: by path ("name/file").
+            now: the time, with a zone.
+            instead_of: what the remote must offer under these paths until now; None for nothing.
 
         Raises:
-            PublishConflictError: somebody else publishes at this time.
+            PublishConflictError: somebody else publishes at this time, or has since this began.
             SignatureError: the keys at hand may not sign all that has to be signed.
             TrustError: one of its kinds: what the remote holds is not what its publishers signed.
             RemoteUnavailableError: the remote cannot be reached, or refuses.
             StorageError: the system refused to keep what was learned.
         """
-        return self._change(files, now=now, is_first_allowed=True)
+        return self._change(files, now=now, is_first_allowed=True, instead_of=instead_of or {})
 
     def renew(self, *, now: datetime) -> Published:
         """Sign anew without new content: the timestamp always, the rest where half of its time is over.
@@ -103,9 +110,16 @@ class Publisher:
             UnsignedRemoteError: nothing was ever published here.
             PublishConflictError, SignatureError, TrustError, RemoteUnavailableError, StorageError: as `publish`.
         """
-        return self._change({}, now=now, is_first_allowed=False)
+        return self._change({}, now=now, is_first_allowed=False, instead_of={})
 
-    def _change(self, files: Mapping[str, bytes], *, now: datetime, is_first_allowed: bool) -> Published:
+    def _change(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        now: datetime,
+        is_first_allowed: bool,
+        instead_of: Mapping[str, bytes | None],
+    ) -> Published:
         try:
             FileSystem().make_dir(self.metadata_dir)
             with exclusive_lock(self.metadata_dir / "publish.lock"):
@@ -113,6 +127,7 @@ class Publisher:
                 if before is None and not is_first_allowed:
                     reason = "nothing was ever published here; publish a bundle first"
                     raise UnsignedRemoteError(self.objects.url, reason)
+                self._check_replaced(before, instead_of)
                 return self._write(before, files, now=now)
         except LockedError as error:
             raise PublishConflictError(
@@ -201,6 +216,13 @@ class Publisher:
     def _own_claim(self) -> bytes | None:
         path = self.metadata_dir / _OWN_CLAIM
         return path.read_bytes() if path.exists() else None
+
+    def _check_replaced(self, before: Mapping[str, bytes] | None, instead_of: Mapping[str, bytes | None]) -> None:
+        """Refuse to replace what somebody else has offered since the caller looked."""
+        for path, data in instead_of.items():
+            found = None if before is None else sha256_of_target(before["targets"], path)
+            if found != (None if data is None else hashlib.sha256(data).hexdigest()):
+                raise PublishConflictError(self.objects.url, f"offers another {path} meanwhile; publish again")
 
     def _check_alone(self, before: Mapping[str, bytes] | None, deadline: float) -> None:
         """Refuse to replace what somebody else has put there meanwhile, or may be about to."""

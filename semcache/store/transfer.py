@@ -138,10 +138,9 @@ class _Fetch:
         if self._folder.has(ref):  # the other process has done it
             self.tally.add(ref.size_bytes)
             return
-        was_begun = part.size_bytes > 0
         self.tally.add(part.size_bytes)
         problem = self._problem(ref, part, stopping)
-        if problem and was_begun:  # what was there, or what was sent from the middle, may be at fault
+        if problem and part.is_resumed:  # what was there, or what was sent from the middle, may be at fault
             self._restart(part)
             problem = self._problem(ref, part, stopping)
         if problem:
@@ -165,6 +164,7 @@ class _Fetch:
         ) as body:
             if body.offset != part.size_bytes:
                 self._restart(part)
+            part.is_resumed |= part.size_bytes > 0
             for block in body.blocks:
                 part.append(block)
                 self.tally.add(len(block), moved_bytes=len(block))

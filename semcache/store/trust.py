@@ -142,9 +142,12 @@ class VerifiedRemote:
         if not _SHA256.fullmatch(sha256):
             raise ChangedMetadataError(self.objects.url, f"{path} is named with no sha256; ask its publisher")
         where = target_object(path, sha256)
-        data = self.objects.read(where, limit_bytes=limit_bytes)
         try:
+            data = self.objects.read(where, limit_bytes=target.length)
             target.verify_length_and_hashes(data)
+        except ObjectTooLargeError as error:
+            reason = f"has more than the {target.length:,} bytes that were signed; ask its publisher"
+            raise ChangedMetadataError(error.url, reason) from error
         except LengthOrHashMismatchError as error:
             reason = f"its {len(data):,} bytes are not the {target.length:,} that were signed; ask its publisher"
             raise ChangedMetadataError(f"{self.objects.url}/{where}", reason) from error

@@ -108,5 +108,11 @@ class Change:
         return end_of(self.now, days_of(self.roots[-1])[role])
 
 
+def sha256_of_target(targets: bytes, path: str) -> str | None:
+    """Return the sha256 of what targets metadata that was verified names under a path; None where it names nothing."""
+    target = Metadata[Targets].from_bytes(targets).signed.targets.get(path)
+    return None if target is None else target.hashes.get("sha256")
+
+
 def _meta(document: bytes) -> MetaFile:
     return MetaFile.from_data(Metadata[Any].from_bytes(document).signed.version, document, _HASHES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,14 +16,21 @@ from shared import ENTRIES
 
 from semcache import BuildReport, Cache, Hit
 from semcache.embed.base import Embedder
-from semcache.errors import BundleCorruptError, BundleError, BundleNotFoundError, CacheClosedError
+from semcache.errors import BundleCorruptError, BundleError, BundleNotFoundError, CacheClosedError, EncoderMismatchError
 from semcache.lookup import cache as cache_module
+from semcache.lookup import version as version_module
 from semcache.lookup.version import Version
 
 Build = Callable[..., BuildReport]
 NEW_ENTRIES: list[dict[str, Any]] = [{**entry, "answer": "the new answer"} for entry in ENTRIES]
 QUESTION = "add login page"
+NEAR = "now add login page"
 OLD_ANSWER = "Write the spec of the login first.\nThen plan it."
+
+
+def never(*_: object, **__: object) -> None:
+    """Stand for what must not be called."""
+    pytest.fail("called")
 
 
 def answer(cache: Cache) -> str:
@@ -124,6 +132,44 @@ def test_a_lookup_ends_on_the_version_it_began_on(
         result = cache.lookup("now add login page")
         assert isinstance(result, Hit)
         assert (result.bundle_id, result.text, cache.info.id == old_id) == (old_id, OLD_ANSWER, False)
+
+
+def test_the_first_semantic_lookup_after_a_refresh_waits_for_nothing(
+    bundle_dir: Path, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoder, probes and codes were loaded and checked before the switch, as the version before had them."""
+    with Cache.open(bundle_dir) as cache:
+        cache.lookup(NEAR)
+        build(NEW_ENTRIES)
+        cache.refresh()
+        for owner, name in ((version_module, "load_embedder"), (Version, "_check_probes"), (zlib, "crc32")):
+            monkeypatch.setattr(owner, name, never)
+        result = cache.lookup(NEAR)
+    assert isinstance(result, Hit)
+    assert result.text == "the new answer"
+
+
+def test_a_cache_that_is_only_asked_exactly_loads_no_encoder_at_a_refresh(
+    bundle_dir: Path, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it never needed it does not need then."""
+    monkeypatch.setattr(version_module, "load_embedder", never)
+    with Cache.open(bundle_dir) as cache:
+        build(NEW_ENTRIES)
+        assert (cache.refresh(), answer(cache)) == (True, "the new answer")
+
+
+def test_a_version_whose_encoder_gives_other_vectors_is_not_switched_to(
+    bundle_dir: Path, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before goes on answering."""
+    with Cache.open(bundle_dir) as cache:
+        before = cache.lookup(NEAR)
+        build(NEW_ENTRIES)
+        monkeypatch.setattr(version_module, "worst_cosine", lambda *_: 0.5)
+        with pytest.raises(EncoderMismatchError):
+            cache.refresh()
+        assert cache.lookup(NEAR) == before
 
 
 def cut_manifest(bundle_dir: Path, folder: Path) -> None:

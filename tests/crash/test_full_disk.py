@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from crash_corpora import (
     write_pairs,
 )
 from crash_programs import cli, cli_with_file_limit, run
+from sharing import NAME, Sharing, numbered
 
+from semcache import check_bundle
 from semcache.errors import StorageError
 from semcache.store import transfer
 from semcache.store.chunks import ChunkFolder, pack
@@ -105,3 +108,43 @@ def test_a_disk_that_fills_during_a_fetch_keeps_whole_chunks_only(
         (small / "ballast").unlink()
         transfer.fetch_all(store, refs, folder)
         assert [folder.load(ref) for ref in refs] == [data for _, data in chunks]
+
+
+OLD_ENTRIES, NEW_ENTRIES = numbered(400), numbered(400, answer="other " * 50)
+TEXT = str(OLD_ENTRIES[2]["query"])
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an unsigned remote of two releases, beside the root of a reader who has the first."""
+    sharing = Sharing(tmp_path_factory.mktemp("remote"))
+    sharing.publish(OLD_ENTRIES)
+    sharing.pull()
+    sharing.publish(NEW_ENTRIES)
+    return sharing.folder
+
+
+def pull_arguments(folder: Path, root: Path) -> tuple[str, ...]:
+    """Give the command line of a pull."""
+    return ("pull", str(folder / "remote"), NAME, "--root", str(root), "--allow-unsigned")
+
+
+def test_a_pull_onto_a_disk_that_is_too_small_changes_nothing(tmp_path: Path, remote: Path) -> None:
+    """With a little more room each time, until it is enough: a line that says so, and the old answers, until then."""
+    n_failures = 0
+    with small_file_system(tmp_path / "disk", "8m") as disk:
+        reader = Sharing(disk)
+        root = Path(shutil.copytree(remote / "reader", reader.pulled_root))
+        for free_bytes in range(64 << 10, 8 << 20, 96 << 10):
+            shutil.rmtree(root / "chunks")
+            (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - free_bytes))
+            done = run(cli, *pull_arguments(remote, root))
+            (disk / "ballast").unlink()
+            if done.code == 0:
+                break
+            n_failures += 1
+            assert (done.code, done.out) == (1, ""), done.err
+            assert "No space left on device" in done.err.splitlines()[-1]
+            assert (reader.answer(TEXT), check_bundle(NAME, root=root)) == ("answer 2 of item2", [])
+        assert reader.answer(TEXT) == "other " * 50 + " 2 of item2"
+    assert n_failures >= 4

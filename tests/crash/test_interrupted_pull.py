@@ -13,6 +13,7 @@ import pytest
 from crash_steps import Crash, CrashingFileSystem, FailingFileSystem
 from shared import HASHING
 from sharing import NAME, Sharing, numbered
+from trusting import NOW
 
 from semcache import check_bundle
 from semcache.bundle.locate import read_current
@@ -96,7 +97,7 @@ def test_a_pull_of_a_renewal_that_dies_is_ended_by_the_next(publisher: Sharing) 
     sharing = reader(publisher.folder / "reader", publisher.folder / "remote")
     version = sharing.pull().version
     shutil.copytree(sharing.pulled_root, publisher.folder / "before")
-    publisher.publish_again(timedelta(days=1))
+    publisher.publish_live(now=NOW + timedelta(days=1))
     for stop_at in count(1):
         shutil.rmtree(sharing.pulled_root)
         shutil.copytree(publisher.folder / "before", sharing.pulled_root)

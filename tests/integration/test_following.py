@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from looking import answers, live_rows
 
 from semcache import BuildConfig, Cache, build_bundle
 from semcache.bundle.check import check_bundle
 from semcache.bundle.layout import DEAD_ROW, ROWS_FILE
 from semcache.lookup.candidates import entries_of
 from semcache.lookup.evaluate import evaluate
-from semcache.types import Hit, LabelledQuery
+from semcache.types import LabelledQuery
 
 CONFIG = BuildConfig(model="hashing")
 Document = dict[str, Any]
@@ -45,23 +44,6 @@ def build(root: Path, documents: list[Document], *, name: str = "b", config: Bui
 def texts_by_row(cache: Cache) -> dict[int, tuple[str, str]]:
     """Give entry and text of each live row."""
     return {row: (near.entry_id, near.variant) for row, near in live_rows(cache)}
-
-
-def live_rows(cache: Cache) -> Iterator[tuple[int, Any]]:
-    """Yield the live rows, as neighbours."""
-    reader = cache._version.reader  # type: ignore[union-attr]
-    for row in np.flatnonzero(~reader.is_dead).tolist():
-        yield row, reader.neighbour(row, 1.0)
-
-
-def answers(cache: Cache, texts: list[str]) -> list[Any]:
-    """Give what a person sees of each lookup."""
-    return [
-        (r.entry_id, r.text, r.kind, r.score, r.confidence, r.variant, r.namespace)
-        if isinstance(r, Hit)
-        else (r.reason, r.score, r.nearest and (r.nearest.entry_id, r.nearest.variant))
-        for r in (cache.lookup(text) for text in texts)
-    ]
 
 
 def test_what_is_in_both_versions_keeps_its_row(tmp_path: Path) -> None:
@@ -100,29 +82,6 @@ def test_a_version_that_follows_answers_like_one_from_scratch(tmp_path: Path) ->
     asked += [f"{text} please" for text in asked[::5]] + ["nothing like any of them"]
     with Cache.open("b", root=tmp_path) as following, Cache.open("scratch", root=tmp_path) as scratch:
         assert following.info.manifest.counts.dead_rows > 0
-        assert answers(following, asked) == answers(scratch, asked)
-
-
-def test_twenty_nights_of_change_end_where_a_build_from_scratch_does(tmp_path: Path) -> None:
-    """Random additions, changes and removals; numbers are given out anew when too many are dead."""
-    draw, documents = random.Random(5), list[Document]()
-    next_number = most_dead = n_compactions = 0
-    for _ in range(20):
-        for _ in range(draw.randint(1, 4)):
-            documents.insert(draw.randint(0, len(documents)), entry(next_number, n_texts=draw.randint(1, 5)))
-            next_number += 1
-        for _ in range(min(len(documents) - 1, draw.randint(0, 2))):
-            documents.pop(draw.randrange(len(documents)))
-        number = draw.randrange(len(documents))
-        documents[number] = {**documents[number], "answer": f"changed {draw.random()}"}
-        n_dead = build(tmp_path, documents).manifest.counts.dead_rows
-        n_compactions += n_dead < most_dead
-        most_dead = max(most_dead, n_dead)
-        assert check_bundle("b", root=tmp_path) == []
-    assert n_compactions > 0
-    build(tmp_path, documents, name="scratch")
-    asked = [text for one in documents for text in (one["query"], *one["paraphrases"], *one["rejects"])]
-    with Cache.open("b", root=tmp_path) as following, Cache.open("scratch", root=tmp_path) as scratch:
         assert answers(following, asked) == answers(scratch, asked)
 
 

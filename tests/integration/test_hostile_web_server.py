@@ -86,6 +86,14 @@ def test_a_server_that_lies_about_a_range_is_asked_for_all_of_it(tmp_path: Path)
         assert starts(server) == [1000, 0]
 
 
+def test_a_server_that_breaks_off_and_then_lies_is_asked_for_all_of_it(tmp_path: Path) -> None:
+    """Within one fetch as after a part of an earlier one."""
+    with hostile_http(OBJECTS, first(break_off, then=range_of_lies)) as server:
+        assert fetch(server, tmp_path).load(REF) == DATA
+        begin, middle, again = starts(server)
+        assert (begin, 0 < middle <= HALF, again) == (0, True, 0)
+
+
 @pytest.mark.parametrize("begun", [bytes(1000), bytes(len(DATA)), DATA + b"x", bytes(3 * len(DATA))])
 def test_a_damaged_part_is_dropped(tmp_path: Path, begun: bytes) -> None:
     """Wrong, or longer than the chunk."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +17,15 @@ from trusting import DAY, NOW
 from semcache import BuildConfig, Cache, check_bundle
 from semcache.bundle.locate import read_current
 from semcache.config import KeysConfig
-from semcache.errors import BuildLockedError, ConfigError, ExpiredError, NotPublishedError, UnsignedRemoteError
+from semcache.core.release import parse_release
+from semcache.errors import (
+    BuildLockedError,
+    ConfigError,
+    ExpiredError,
+    NotPublishedError,
+    PublishConflictError,
+    UnsignedRemoteError,
+)
 from semcache.remote.keys import init_keys, publisher_of
 from semcache.remote.offers import (
     SignedOffers,
@@ -208,6 +217,22 @@ def test_a_publisher_goes_on_after_its_metadata_has_ended(
     sharing.build(ENTRIES[1:])
     publish(NAME, sharing.store, signing(3 * DAY), root=sharing.root)
     assert pull(NAME, sharing.store, signed(sharing, 3 * DAY), root=sharing.pulled_root).number == 2
+
+
+def test_of_two_publishers_at_once_the_slower_one_begins_anew(
+    sharing: Sharing, signing: Callable[..., SigningOffers]
+) -> None:
+    """Else two releases would have one number, and the first one would be lost; also where there was none before."""
+    sharing.build(ENTRIES)
+    for entries in (ENTRIES[1:], ENTRIES[2:]):
+        slow, fast = signing(), signing()
+        with suppress(NotPublishedError):
+            slow.read(NAME)
+        first = publish(NAME, sharing.store, fast, root=sharing.root)
+        with pytest.raises(PublishConflictError, match=r"offers another small/release\.json meanwhile; publish again$"):
+            slow.write(NAME, b"what was cut of the release before")
+        assert parse_release(signed(sharing).read(NAME)).number == first.number
+        sharing.build(entries)
 
 
 def test_a_signed_remote_is_never_taken_unsigned(sharing: Sharing, signing: Callable[..., SigningOffers]) -> None:

@@ -18,7 +18,10 @@ from semcache.errors import (
     ChunkError,
     ObjectMissingError,
     ObjectTooLargeError,
+    ReleaseEncoderError,
     ReleaseError,
+    ReleaseFormatError,
+    ReleaseNameError,
     RemoteError,
     RollbackError,
 )
@@ -130,9 +133,9 @@ def other_name(_: Sharing, document: Document) -> None:
 
 
 LIES = {
-    "newer": Lie(put("format_version")(2), r"format_version: found 2, this program reads 1; upgrade semcache"),
+    "newer": Lie(put("format_version")(2), r"found 2, this program reads 1; upgrade", ReleaseFormatError),
     "other-format": Lie(put("format")("x"), r"format: found 'x', allowed semcache-release"),
-    "other-name": Lie(other_name, r"what it offers as small is a release of other"),
+    "other-name": Lie(other_name, r"what it offers as small is a release of other", ReleaseNameError),
     "misnamed": Lie(put("name")("other"), r"name: found 'other', the manifest says 'small'"),
     "number-0": Lie(put("number")(0), r"number: found 0, allowed 1 or more"),
     "n-items": Lie(put("columns", "entries", 0, "n_items")(31), r"columns: entries: found 31 items, .* says 30"),
@@ -169,7 +172,7 @@ def test_another_encoder_is_refused(sharing: Sharing, tmp_path: Path) -> None:
     reader = Sharing(tmp_path / "new")
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "remote").symlink_to(tmp_path / "remote")
-    with pytest.raises(ReleaseError, match=r"release 2 has another encoder than its manifest says"):
+    with pytest.raises(ReleaseEncoderError, match=r"release 2 has another encoder than its manifest says"):
         reader.pull()
     assert not (reader.pulled_root / NAME / "CURRENT").exists()
     assert [path.name for path in (reader.pulled_root / "encoders").iterdir()] == ["export.lock"]

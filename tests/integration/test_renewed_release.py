@@ -57,7 +57,7 @@ def live(sharing: Sharing) -> str:
 def test_an_unchanged_version_is_renewed_after_most_of_a_day(sharing: Sharing, hours: int, number: int) -> None:
     """The same chunks under a new number and the time of now; before that, nothing is written."""
     before, objects = offered(sharing), sharing.store.sizes()
-    report = sharing.publish_again(timedelta(hours=hours))
+    report = sharing.publish_live(now=NOW + timedelta(hours=hours))
     after = offered(sharing)
     assert (report.number, report.is_new, report.is_renewed) == (number, False, number == 2)
     assert (report.new_bytes, report.sent_bytes) == (0, 0)
@@ -69,19 +69,19 @@ def test_an_unchanged_version_is_renewed_after_most_of_a_day(sharing: Sharing, h
 
 def test_a_dry_run_renews_nothing(sharing: Sharing) -> None:
     """It says that it would."""
-    report = sharing.publish_again(timedelta(days=1), dry_run=True)
+    report = sharing.publish_live(now=NOW + timedelta(days=1), dry_run=True)
     assert (report.number, report.is_renewed, offered(sharing).number) == (2, True, 1)
 
 
 def test_a_publishers_clock_that_went_back_renews_nothing(sharing: Sharing) -> None:
     """A release is not made older."""
-    assert not sharing.publish_again(timedelta(days=-3)).is_renewed
+    assert not sharing.publish_live(now=NOW + timedelta(days=-3)).is_renewed
 
 
 def test_a_reader_notes_a_renewal_and_does_nothing_else(sharing: Sharing, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is fetched or built, the version stays, and its release is young again."""
     before = noted(sharing)
-    sharing.publish_again(timedelta(days=1))
+    sharing.publish_live(now=NOW + timedelta(days=1))
     for name in ("assemble", "fetch_all", "open_staging"):
         monkeypatch.setattr(f"semcache.remote.pull.{name}", None)
     assert sharing.pull(dry_run=True).is_renewed
@@ -99,7 +99,7 @@ def test_a_reader_notes_a_renewal_and_does_nothing_else(sharing: Sharing, monkey
 def test_an_open_cache_takes_up_the_age_of_a_renewal(sharing: Sharing) -> None:
     """With its next refresh, though its version stays."""
     with Cache.open(NAME, root=sharing.pulled_root) as cache:
-        sharing.publish_again(timedelta(days=1))
+        sharing.publish_live(now=NOW + timedelta(days=1))
         sharing.pull()
         cache.refresh()
         release = cache.info.release
@@ -109,9 +109,9 @@ def test_an_open_cache_takes_up_the_age_of_a_renewal(sharing: Sharing) -> None:
 
 def test_a_change_after_renewals_is_pulled(sharing: Sharing) -> None:
     """Its number follows theirs."""
-    sharing.publish_again(timedelta(days=1))
-    sharing.publish_again(timedelta(days=2))
-    assert sharing.publish(OTHERS, later=timedelta(days=3)).number == 4
+    sharing.publish_live(now=NOW + timedelta(days=1))
+    sharing.publish_live(now=NOW + timedelta(days=2))
+    assert sharing.publish(OTHERS, now=NOW + timedelta(days=3)).number == 4
     assert (sharing.pull().number, sharing.answer(TEXT)) == (4, "other 2 of item2")
 
 
@@ -119,7 +119,7 @@ def test_a_renewal_mends_a_damaged_version(sharing: Sharing) -> None:
     """What stands for it is not whole, so it is built anew."""
     path = sharing.pulled_root / NAME / "versions" / live(sharing) / "values.mdb"
     path.write_bytes(path.read_bytes()[:-4096])
-    sharing.publish_again(timedelta(days=1))
+    sharing.publish_live(now=NOW + timedelta(days=1))
     report = sharing.pull()
     assert (report.is_new, sharing.answer(TEXT)) == (True, "answer 2 of item2")
 
@@ -137,7 +137,7 @@ def test_what_was_rolled_back_is_not_brought_by_its_renewal(rolled_back: Sharing
     """The version before stays live; the note says that the newest is known and left out."""
     first = live(rolled_back)
     for days in (1, 2):
-        rolled_back.publish_again(timedelta(days=days))
+        rolled_back.publish_live(now=NOW + timedelta(days=days))
         report = rolled_back.pull()
         assert (report.version, report.number, report.is_new, report.is_renewed) == (first, 2 + days, False, True)
     note = noted(rolled_back)
@@ -152,11 +152,11 @@ def test_what_was_rolled_back_stays_out_of_a_damaged_bundle(rolled_back: Sharing
     path = rolled_back.pulled_root / NAME / "versions" / first / "index.faiss"
     path.write_bytes(path.read_bytes()[:-1])
     for days in (0, 1):
-        rolled_back.publish_again(timedelta(days=days))
+        rolled_back.publish_live(now=NOW + timedelta(days=days))
         with pytest.raises(BundleCorruptError, match=rf"{first}: is live and damaged .* release 2 was rolled back"):
             rolled_back.pull()
         assert live(rolled_back) == first
-    rolled_back.publish([*OTHERS, *numbered(6)[5:]], later=timedelta(days=2))
+    rolled_back.publish([*OTHERS, *numbered(6)[5:]], now=NOW + timedelta(days=2))
     assert (rolled_back.pull().is_new, rolled_back.answer(TEXT)) == (True, "other 2 of item2")
 
 
@@ -166,7 +166,7 @@ def test_what_was_rolled_back_and_damaged_since_is_left_alone(rolled_back: Shari
     path = rolled_back.pulled_root / NAME / "versions" / note.rolled_back / "values.mdb"
     path.write_bytes(b"damaged")
     for days in (0, 1):
-        rolled_back.publish_again(timedelta(days=days))
+        rolled_back.publish_live(now=NOW + timedelta(days=days))
         assert not rolled_back.pull().is_new
     assert (live(rolled_back), path.read_bytes()) == (first, b"damaged")
 
@@ -181,7 +181,7 @@ def test_what_is_offered_once_more_after_another_release_is_new(rolled_back: Sha
 
 def test_a_renewal_waits_for_nobody(sharing: Sharing) -> None:
     """While the name is worked on it is refused, and nothing is noted."""
-    sharing.publish_again(timedelta(days=1))
+    sharing.publish_live(now=NOW + timedelta(days=1))
     lock = sharing.pulled_root / NAME / "build.lock"
     with exclusive_lock(lock), pytest.raises(BuildLockedError, match="a build, pull, rollback or gc of this name"):
         sharing.pull()

@@ -282,15 +282,22 @@ def test_a_timestamp_has_less_room_than_targets(world: World) -> None:
         world.verify()
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"x", lambda _: b"oNe"])
-def test_a_changed_target_is_refused(world: World, change: Callable[[bytes], bytes]) -> None:
-    """Shorter, longer, or other bytes of the same length."""
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda data: data[:-1], "its 2 bytes are not the 3 that were signed"),
+        (lambda data: data + b"x", "has more than the 3 bytes that were signed"),
+        (lambda _: b"oNe", "its 3 bytes are not the 3 that were signed"),
+    ],
+    ids=["shorter", "longer", "other"],
+)
+def test_a_changed_target_is_refused(world: World, change: Callable[[bytes], bytes], says: str) -> None:
+    """Shorter, longer (no more is read), or other bytes of the same length."""
     remote = world.verify()
     [place] = (world.objects.folder / "targets" / "demo").iterdir()
     place.write_bytes(change(place.read_bytes()))
-    with pytest.raises(
-        ChangedMetadataError, match=r"^s3://bucket/targets/demo/[0-9a-f]{64}\.release\.json: its \d bytes are not"
-    ):
+    where = r"s3://bucket/targets/demo/[0-9a-f]{64}\.release\.json"
+    with pytest.raises(ChangedMetadataError, match=f"^{where}: {says}; ask its publisher$"):
         remote.read(PATH, limit_bytes=LIMIT)
 
 
