@@ -16,18 +16,22 @@ config=${1:?"usage: nightly.sh CONFIG [OPTION...]"}
 name=$(basename "$config" .toml)
 logs=${LOG_DIR:-$(dirname "$config")/logs}
 log=$logs/$name-$(date -u +%Y%m%dT%H%M%SZ)-$$.log
-mkdir -p "$logs" || exit 1
+
+failed() {
+    if [ -n "${ON_FAILURE:-}" ]; then
+        # shellcheck disable=SC2086  # a command with its words
+        $ON_FAILURE "$log" "$1"
+    fi
+    exit "$1"
+}
+
+mkdir -p "$logs" || failed 1
+find "$logs" -name "$name-[0-9]*T[0-9]*Z-*.log" | sort -r | tail -n "+${KEEP_LOGS:-30}" | while IFS= read -r old; do
+    rm -f -- "$old"
+done
 
 # shellcheck disable=SC2086  # SEMCACHE may hold words: "python -m semcache"
 nice -n 10 ${SEMCACHE:-semcache} rebuild "$@" >"$log" 2>&1
 code=$?
 cat "$log"
-
-find "$logs" -name "$name-*.log" | sort -r | tail -n "+$((${KEEP_LOGS:-30} + 1))" | while IFS= read -r old; do
-    rm -f -- "$old"
-done
-if [ "$code" -ne 0 ] && [ -n "${ON_FAILURE:-}" ]; then
-    # shellcheck disable=SC2086
-    $ON_FAILURE "$log" "$code"
-fi
-exit "$code"
+[ "$code" -eq 0 ] || failed "$code"

@@ -337,6 +337,7 @@ class GateConfig:
         max_weaker_namespaces: that are promised a larger error than in the live version, or none any more. 0 or more.
         max_broken_namespaces: whose promise the evaluation queries contradict. 0 or more.
         max_coverage_loss: share of the evaluation queries answered rightly, live less new. 0 to 1.
+        max_new_wrong_share: share of the evaluation queries answered wrongly, new less live. 0 to 1.
         max_new_collisions: new texts that no word tells from a text of another answer. 0 or more.
         max_removed_share: of the live version's entries, those that are gone. 0 to 1.
         max_growth: size of the files, new to live. 1 to 1,000.
@@ -346,6 +347,7 @@ class GateConfig:
     max_weaker_namespaces: int = 0
     max_broken_namespaces: int = 0
     max_coverage_loss: float = 0.01
+    max_new_wrong_share: float = 0.005
     max_new_collisions: int = 0
     max_removed_share: float = 0.2
     max_growth: float = 1.5
@@ -354,6 +356,6 @@ class GateConfig:
     def __post_init__(self) -> None:
         for name in ("max_weaker_namespaces", "max_broken_namespaces", "max_new_collisions"):
             _check_range(name, getattr(self, name), 0, 2**31 - 1)
-        for name in ("max_coverage_loss", "max_removed_share", "max_delta_share"):
+        for name in ("max_coverage_loss", "max_new_wrong_share", "max_removed_share", "max_delta_share"):
             _check_range(name, getattr(self, name), 0.0, 1.0)
         _check_range("max_growth", self.max_growth, 1.0, 1000.0)

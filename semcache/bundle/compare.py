@@ -72,7 +72,7 @@ class Changes:
     Attributes:
         added, removed, changed: entries, each list by id.
         n_same: entries that did not change.
-        new_rows: of the later version, those that get an answer, where their text did not get that entry's before.
+        new_rows: of the later version, those whose text did not get this very answer in this namespace before.
     """
 
     added: tuple[EntryChange, ...]
@@ -115,7 +115,8 @@ def compare_entries(before: Mapping[str, EntryContent], after: Mapping[str, Entr
     ]
     new_rows = list[int]()
     for entry_id, entry in after.items():
-        had = before[entry_id].asks if entry_id in before else frozenset()
+        was = before.get(entry_id)
+        had = was.asks if was is not None and _answers_alike(was, entry) else frozenset()
         new_rows += [entry.texts[text].row for text in entry.asks - had]
     return Changes(
         added=_listed(after, after.keys() - before.keys()),
@@ -124,6 +125,10 @@ def compare_entries(before: Mapping[str, EntryContent], after: Mapping[str, Entr
         n_same=len(before.keys() & after.keys()) - len(changed),
         new_rows=tuple(sorted(new_rows)),
     )
+
+
+def _answers_alike(before: EntryContent, after: EntryContent) -> bool:
+    return (before.answer_digest, before.namespace) == (after.answer_digest, after.namespace)
 
 
 def _listed(entries: Mapping[str, EntryContent], ids: set[str]) -> tuple[EntryChange, ...]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.arrays import save_array
-from semcache.bundle.live import go_live, locked_name
+from semcache.bundle.live import go_live, locked_name, versions_that_were_live
 from semcache.bundle.records import number_key, pack_entry, pack_rows, pack_value, pack_variant
 from semcache.core.manifest import FileInfo, Manifest, version_id
 from semcache.core.text import KEY_BYTES
@@ -51,7 +51,7 @@ class Staging:
         Args:
             manifest: of the staged files.
             check: called with the id of the version before it goes live. Where it raises, the live version stays,
-                and a new one is deleted.
+                and one that never was live is deleted.
 
         Returns:
             The version's id, and whether it is new: the same content is the same version.
@@ -70,7 +70,7 @@ class Staging:
             try:
                 check(identity)
             except BaseException:
-                if is_new:
+                if identity not in versions_that_were_live(self.bundle_dir):
                     fs.remove_tree(target)
                 raise
         go_live(fs, self.bundle_dir, identity)

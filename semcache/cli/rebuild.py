@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from semcache.bundle.layout import REBUILD_PAGE_FILE
-from semcache.cli.errors import EXIT_REFUSED
+from semcache.cli.errors import EXIT_INTERRUPTED, EXIT_REFUSED
 from semcache.cli.keys import KeyPaths, KeysDir
 from semcache.cli.lookup import AsJson, Root
 from semcache.cli.output import print_json, printable
@@ -18,7 +18,7 @@ from semcache.cli.page import write_page
 from semcache.cli.progress import progress_bar
 from semcache.cli.publish import offers_to, published_text
 from semcache.core.sizes import size_text
-from semcache.settings import resolve_keys_dir, resolve_llm_key, resolve_root
+from semcache.settings import resolve_keys_dir, resolve_llm_key
 
 if TYPE_CHECKING:
     from semcache.rebuild.plan import RebuildPlan
@@ -42,25 +42,55 @@ def rebuild(
     from semcache.rebuild.run import rebuild as rebuild_bundle  # noqa: PLC0415
 
     plan = read_plan(config, api_key=resolve_llm_key())
-    folder = resolve_root(root or plan.root)
+    folder = root or plan.root
     target = None if dry_run else _target(plan, keys, key or [])
-    with progress_bar() as progress:
-        report = rebuild_bundle(
-            plan,
-            root=folder,
-            target=target,
-            force=force,
-            dry_run=dry_run,
-            on_stage=None if as_json else lambda stage, so_far: _print_stage(stage, so_far, plan),
-            progress=progress,
-        )
-    page = _write_page(report, plan, folder)
+    shown = _Shown(plan, folder, is_quiet=as_json)
+    try:
+        with progress_bar() as progress:
+            report = rebuild_bundle(
+                plan,
+                root=folder,
+                target=target,
+                force=force,
+                dry_run=dry_run,
+                on_stage=shown.stage,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was done stays, run the command again to go on", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        page = shown.write_page()  # also where a later stage failed
     if as_json:
         print_json({**_document(report), "report": page, "dry_run": dry_run})
     else:
         _print_end(report, page, dry_run=dry_run)
     if report.refused:
         raise typer.Exit(EXIT_REFUSED)
+
+
+class _Shown:
+    """What is told of a rebuild while it runs."""
+
+    def __init__(self, plan: RebuildPlan, root: Path, *, is_quiet: bool) -> None:
+        self._plan, self._root, self._is_quiet = plan, root, is_quiet
+        self._report: RebuildReport | None = None
+
+    def stage(self, stage: StageReport, report: RebuildReport) -> None:
+        """Print a stage that ended."""
+        self._report = report
+        if not self._is_quiet:
+            _print_stage(stage, report, self._plan)
+
+    def write_page(self) -> Path | None:
+        """Write what was judged as a page; where nothing was, the last page stays."""
+        from semcache.cli.rebuild_html import rebuild_page  # noqa: PLC0415 - as in rebuild
+
+        if self._report is None or self._report.judgement is None:
+            return None
+        path = self._plan.report or self._root / self._plan.name / REBUILD_PAGE_FILE
+        write_page(path, rebuild_page(self._report))
+        return path
 
 
 def _target(plan: RebuildPlan, keys: Path | None, key_paths: list[Path]) -> Target | None:
@@ -73,17 +103,6 @@ def _target(plan: RebuildPlan, keys: Path | None, key_paths: list[Path]) -> Targ
     store = ObjectStore.open(plan.publish.remote)
     keys_dir = resolve_keys_dir(keys or plan.publish.keys)
     return Target(store, offers_to(store, keys_dir, key_paths, allow_unsigned=plan.publish.allow_unsigned))
-
-
-def _write_page(report: RebuildReport, plan: RebuildPlan, root: Path) -> Path | None:
-    """Write what was judged as a page; where nothing was, the last page stays."""
-    if report.judgement is None:
-        return None
-    from semcache.cli.rebuild_html import rebuild_page  # noqa: PLC0415 - see above
-
-    path = plan.report or root / plan.name / REBUILD_PAGE_FILE
-    write_page(path, rebuild_page(report))
-    return path
 
 
 def _print_stage(stage: StageReport, report: RebuildReport, plan: RebuildPlan) -> None:

@@ -30,7 +30,7 @@ def rebuild_page(report: RebuildReport) -> str:
     body = "".join((
         f'<h1>Rebuild of {text_of(report.name)}</h1><p class="soft">{text_of(_when(report))}</p>',
         f'<p class="lead">{text_of(_summary(report, judgement))}</p>',
-        f'<section class="grid tiles">{"".join(_tiles(report, judgement))}</section>',
+        f'<section class="grid tiles">{"".join(_tiles(judgement))}</section>',
         f'<section class="grid">{_gates(judgement.gates)}</section>',
         f'<section class="grid charts">{"".join(_charts(judgement))}</section>',
         f'<section class="grid">{"".join(_tables(report, judgement))}</section>',
@@ -44,15 +44,17 @@ def _when(report: RebuildReport) -> str:
 
 
 def _summary(report: RebuildReport, judgement: Judgement) -> str:
-    if report.refused:
-        stays = "nothing is live" if report.version is None else f"{report.version} stays live"
+    if judgement.failed:
+        stays = "nothing is live" if report.before is None else f"{report.before} stays live"
         return f"Refused ({', '.join(gate.name for gate in judgement.failed)}): {stays}, and nothing was published."
+    if report.version is None:
+        return f"A version passed {len(judgement.gates)} gates; a stage after that failed."
     instead = "the first version" if report.before is None else f"instead of {report.before}"
     return f"Version {report.version} is live, {instead}. It passed {len(judgement.gates)} gates."
 
 
-def _tiles(report: RebuildReport, judgement: Judgement) -> Iterator[str]:
-    verdict = ("refused", "bad") if report.refused else ("passed", "good")
+def _tiles(judgement: Judgement) -> Iterator[str]:
+    verdict = ("refused", "bad") if judgement.failed else ("passed", "good")
     yield tile("verdict", verdict[0], f"{len(judgement.failed)} of {len(judgement.gates)} gates failed", verdict[1])
     counts = judgement.manifest.counts
     changes = None if judgement.comparison is None else judgement.comparison.changes
@@ -116,10 +118,12 @@ def _curve(title: str, evaluation: Evaluation) -> str:
 
 def _tables(report: RebuildReport, judgement: Judgement) -> Iterator[str]:
     comparison = judgement.comparison
+    both = None if comparison is None else comparison.evaluations
+    if both is not None:
+        yield _namespaces(*both)
+    if judgement.evaluation is not None:
+        yield _false_hits(judgement.evaluation, None if both is None else both[0])
     if comparison is not None:
-        if comparison.evaluations is not None:
-            yield _namespaces(*comparison.evaluations)
-            yield _false_hits(*comparison.evaluations)
         yield from _collisions(comparison)
         yield from _changes(comparison.changes)
     yield _files(judgement.manifest, None if comparison is None else comparison.live)
@@ -163,24 +167,26 @@ def _error(level: LevelResult) -> str:
     return "-" if level.served.error is None else percent(level.served.error)
 
 
-def _false_hits(before: Evaluation, after: Evaluation) -> str:
-    """List what is served wrong now and was not before."""
-    known = {hit.query.place for hit in before.false_hits}
-    new = [hit for hit in after.false_hits if hit.query.place not in known]
-    n_gone = len(known - {hit.query.place for hit in after.false_hits})
-    note = f"{len(new):,} that the live version does not have; {n_gone:,} that it has are gone."
-    head = ("#confidence", "asked", "matched", "served", "right would be")
-    return card("New false hits", note, table(head, map(_false_hit_row, new[:_MAX_LISTED])) if new else "")
+def _false_hits(evaluation: Evaluation, before: Evaluation | None) -> str:
+    """List what is served wrong, first what is new."""
+    known = set() if before is None else {hit.query.place for hit in before.false_hits}
+    hits = sorted(evaluation.false_hits, key=lambda hit: hit.query.place in known)
+    n_new = sum(hit.query.place not in known for hit in hits)
+    note = f"{len(hits):,} of {evaluation.n_queries:,} queries"
+    note += "." if before is None else f"; {n_new:,} that the live version does not have."
+    rows = (_false_hit_row(hit, is_new=hit.query.place not in known) for hit in hits[:_MAX_LISTED])
+    head = ("#confidence", "asked", "matched", "served", "right would be", "")
+    return card("False hits", note + _cut(hits), table(head, rows) if hits else "")
 
 
-def _false_hit_row(hit: FalseHit) -> str:
+def _false_hit_row(hit: FalseHit, *, is_new: bool) -> str:
     query, candidate = hit.query, hit.candidate
     right = '<span class="soft">nothing</span>' if query.label is None else text_of(query.label)
     asked, matched = text_of(query.text), text_of(candidate.variant)
     return (
         f'<tr>{number(f"{candidate.confidence:.4f}")}<td class="text"><bdi>{asked}</bdi></td>'
         f'<td class="text"><bdi>{matched}</bdi></td><td class="id">{text_of(candidate.entry_id)}</td>'
-        f'<td class="id">{right}</td></tr>'
+        f'<td class="id">{right}</td><td class="bad">{"new" if is_new else ""}</td></tr>'
     )
 
 

@@ -15,6 +15,9 @@ from semcache.core.sizes import size_text
 from semcache.lookup.collisions import Collision
 from semcache.lookup.evaluate import Evaluation
 from semcache.rebuild.comparison import Comparison
+from semcache.types import Kind
+
+DAMAGE = "damage"
 
 Unit = Literal["share", "count", "ratio"]
 
@@ -69,6 +72,7 @@ def gates_of(
     comparison: Comparison | None,
     evaluation: Evaluation | None,
     delta: Delta | None,
+    had_version: bool,
     config: GateConfig,
     build: BuildConfig,
 ) -> tuple[Gate, ...]:
@@ -80,6 +84,7 @@ def gates_of(
         comparison: with the version that would be replaced; None where there is none.
         evaluation: of the new version; None without evaluation queries.
         delta: what publishing would cost; None where nothing is published.
+        had_version: whether there was a version here before.
         config: the bounds.
         build: the bounds of recall.
     """
@@ -87,6 +92,7 @@ def gates_of(
         _check(problems),
         *_recall(manifest, build),
         _certified_error(evaluation, config),
+        _lost(comparison, had_version=had_version or (delta is not None and not delta.is_first)),
         *_against_live(manifest, comparison, config),
         _update(delta, config),
     )
@@ -98,7 +104,7 @@ def _most(name: str, found: float | None, allowed: float, unit: Unit, detail: st
 
 def _check(problems: list[str]) -> Gate:
     detail = "every byte, record and probe was checked" if not problems else "; ".join(problems[:3])
-    return _most("damage", len(problems), 0, "count", detail)
+    return _most(DAMAGE, len(problems), 0, "count", detail)
 
 
 def _recall(manifest: Manifest, build: BuildConfig) -> Iterator[Gate]:
@@ -114,10 +120,21 @@ def _certified_error(evaluation: Evaluation | None, config: GateConfig) -> Gate:
         return _most(name, None, allowed, "count", "no evaluation queries")
     broken, served = [row.namespace for row in evaluation.shown if row.is_broken], evaluation.served
     low, high = interval(served.n_wrong, served.n_hits)
+    n_exact = sum(row.served.n_hits for row in evaluation.kinds if row.name == Kind.EXACT)
     detail = f"{served.n_wrong:,} of {served.n_hits:,} hits wrong, 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    if n_exact:
+        detail += f"; {n_exact:,} are texts of the corpus and prove nothing"
     if broken:
         detail += f"; that contradicts the promise of {', '.join(broken)}"
     return _most(name, len(broken), allowed, "count", detail)
+
+
+def _lost(comparison: Comparison | None, *, had_version: bool) -> Gate:
+    is_lost = comparison is None and had_version
+    detail = "there is one to compare with" if comparison is not None else "it is the first"
+    if is_lost:
+        detail = "no version here can be read, though there was one: pull what was published last into this root"
+    return _most("lost versions", int(is_lost), 0, "count", detail)
 
 
 def _against_live(manifest: Manifest, comparison: Comparison | None, config: GateConfig) -> Iterator[Gate]:
@@ -126,6 +143,7 @@ def _against_live(manifest: Manifest, comparison: Comparison | None, config: Gat
         bounds: tuple[tuple[str, float, Unit], ...] = (
             ("weaker promises", config.max_weaker_namespaces, "count"),
             ("lost coverage", config.max_coverage_loss, "share"),
+            ("new wrong answers", config.max_new_wrong_share, "share"),
             ("new collisions", config.max_new_collisions, "count"),
             ("removed entries", config.max_removed_share, "share"),
             ("growth", config.max_growth, "ratio"),
@@ -134,7 +152,7 @@ def _against_live(manifest: Manifest, comparison: Comparison | None, config: Gat
             yield _most(name, None, allowed, unit, "no live version to compare with")
         return
     yield _weaker(manifest, comparison.live, config)
-    yield _coverage(comparison, config)
+    yield from _answers(comparison, config)
     yield _collisions(comparison.collisions, config)
     n, n_gone = comparison.live.counts.entries, len(comparison.changes.removed)
     detail = f"{n_gone:,} of {n:,} are gone"
@@ -165,14 +183,19 @@ def _level(error: float) -> str:
     return "nothing" if error == inf else f"{100 * error:g} %"
 
 
-def _coverage(comparison: Comparison, config: GateConfig) -> Gate:
-    name, allowed = "lost coverage", config.max_coverage_loss
+def _answers(comparison: Comparison, config: GateConfig) -> Iterator[Gate]:
+    """Yield what became of right answers and of wrong ones, on the queries that both versions know."""
+    lost, wrong = config.max_coverage_loss, config.max_new_wrong_share
     if comparison.evaluations is None:
-        return _most(name, None, allowed, "share", "no evaluation queries that both versions know")
-    before, after = (each.served.n_hits - each.served.n_wrong for each in comparison.evaluations)
-    n = comparison.evaluations[0].n_queries
-    detail = f"{100 * before / n:.1f} % answered rightly before, {100 * after / n:.1f} % now, of {n:,} queries"
-    return _most(name, (before - after) / n, allowed, "share", detail)
+        for name, allowed in (("lost coverage", lost), ("new wrong answers", wrong)):
+            yield _most(name, None, allowed, "share", "no evaluation queries that both versions know")
+        return
+    before, after = (each.served for each in comparison.evaluations)
+    n, right = after.n_queries, [served.n_hits - served.n_wrong for served in (before, after)]
+    detail = f"{100 * right[0] / n:.1f} % answered rightly before, {100 * right[1] / n:.1f} % now, of {n:,} queries"
+    yield _most("lost coverage", (right[0] - right[1]) / n, lost, "share", detail)
+    detail = f"{before.n_wrong:,} answered wrongly before, {after.n_wrong:,} now, of {n:,} queries"
+    yield _most("new wrong answers", (after.n_wrong - before.n_wrong) / n, wrong, "share", detail)
 
 
 def _collisions(found: Sequence[Collision], config: GateConfig) -> Gate:

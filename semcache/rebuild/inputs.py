@@ -13,7 +13,6 @@ import orjson
 from semcache import __version__
 from semcache.build.sidecar import sidecar_path
 from semcache.bundle.writer import file_info
-from semcache.config import BuildConfig
 from semcache.errors import StorageError
 from semcache.rebuild.plan import AugmentPlan, HarvestPlan, RebuildPlan
 from semcache.store.append_log import LOG_FILES
@@ -45,14 +44,15 @@ def augment_inputs(plan: RebuildPlan, augment: AugmentPlan) -> Inputs:
 
 def build_inputs(plan: RebuildPlan) -> Inputs:
     """Return what a version depends on, but the one that it follows."""
-    settings = _digest(asdict(plan.build))
+    settings = _digest({**asdict(plan.build), "corpora": [str(path) for path in plan.corpora]})
     return {**_texts(plan), **_files(plan.traffic), "settings": settings, "semcache": __version__}
 
 
 def gate_inputs(plan: RebuildPlan, *, live: str) -> Inputs:
     """Return what the verdict of the gates depends on."""
-    settings = _digest({**asdict(plan.gates), "recall": _recall(plan.build)})
-    return {**build_inputs(plan), **_files(plan.queries), "gates": settings, "live version": live}
+    remote = "" if plan.publish is None else plan.publish.remote
+    gates = _digest({**asdict(plan.gates), "remote": remote})
+    return {**build_inputs(plan), **_files(plan.queries), "gates": gates, "live version": live}
 
 
 def harvest_inputs(plan: HarvestPlan, *, live: str) -> Inputs:
@@ -69,10 +69,6 @@ def harvest_inputs(plan: HarvestPlan, *, live: str) -> Inputs:
 def _texts(plan: RebuildPlan) -> Inputs:
     sidecars = [path for corpus in plan.corpora if (path := sidecar_path(corpus)).exists()]
     return _files([*plan.corpora, *sidecars])
-
-
-def _recall(config: BuildConfig) -> list[float]:
-    return [config.min_recall_at_1, config.min_recall_at_10]
 
 
 def _files(paths: Iterable[Path]) -> Inputs:

@@ -11,7 +11,7 @@ from semcache.core.manifest import Manifest
 from semcache.lookup.cache import Cache
 from semcache.lookup.evaluate import Evaluation, evaluate
 from semcache.rebuild.comparison import Comparison, compare
-from semcache.rebuild.gates import Delta, Gate, gates_of
+from semcache.rebuild.gates import DAMAGE, Delta, Gate, gates_of
 from semcache.rebuild.plan import RebuildPlan
 from semcache.types import LabelledQuery
 
@@ -35,6 +35,11 @@ class Judgement:
     delta: Delta | None
 
     @property
+    def may_pass(self) -> bool:
+        """Whether the same inputs may pass another time: damage, of a disk or an encoder, is no verdict on them."""
+        return any(gate.name == DAMAGE for gate in self.failed)
+
+    @property
     def failed(self) -> tuple[Gate, ...]:
         """The gates that it did not pass."""
         return tuple(gate for gate in self.gates if not gate.passed)
@@ -47,15 +52,17 @@ def judge(
     plan: RebuildPlan,
     queries: Sequence[LabelledQuery],
     delta_of: Callable[[Path], Delta | None],
+    had_version: bool,
 ) -> Judgement:
     """Measure a new version.
 
     Args:
         folder: of the version.
-        live: folder of the one that would be replaced; None where there is none that can be opened.
+        live: folder of the one that would be replaced, or of the last one before it that can be read; None without any.
         plan: the bounds.
         queries: to evaluate both on; may be none.
         delta_of: says what publishing a version would cost.
+        had_version: whether there was a version here before.
 
     Raises:
         BundleError, EncoderError, RemoteError, StorageError: it cannot be measured.
@@ -71,6 +78,7 @@ def judge(
         comparison=comparison,
         evaluation=evaluation,
         delta=delta,
+        had_version=had_version,
         config=plan.gates,
         build=plan.build,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from semcache.config import AugmentConfig, BuildConfig, GateConfig, HarvestConfig, LlmConfig
+from semcache.config import DEFAULT_ROOT, AugmentConfig, BuildConfig, GateConfig, HarvestConfig, LlmConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class RebuildPlan:
     Attributes:
         name: of the bundle.
         corpora: corpus files; their order counts.
-        root: folder of bundles; None for the default one.
+        root: folder of bundles.
         traffic: files of labelled queries that fit and certify.
         queries: files of labelled queries that evaluate; none of them may be in `traffic`.
         build: how to build.
@@ -74,7 +74,7 @@ class RebuildPlan:
 
     name: str
     corpora: tuple[Path, ...]
-    root: Path | None = None
+    root: Path = Path(DEFAULT_ROOT)
     traffic: tuple[Path, ...] = ()
     queries: tuple[Path, ...] = ()
     build: BuildConfig = field(default_factory=BuildConfig)

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from semcache.build.sidecar import SIDECAR_SUFFIX
 from semcache.bundle.writer import check_name
-from semcache.config import AugmentConfig, BuildConfig, GateConfig, HarvestConfig, LlmConfig
+from semcache.config import DEFAULT_ROOT, AugmentConfig, BuildConfig, GateConfig, HarvestConfig, LlmConfig
 from semcache.core.candidate_entry import CANDIDATES_SUFFIX
 from semcache.core.fields import FieldError, Fields
 from semcache.errors import ConfigError, StorageError
 from semcache.rebuild.plan import AugmentPlan, HarvestPlan, PublishPlan, RebuildPlan
+from semcache.remote.gc import MOST_KEPT
 
 _Config = TypeVar("_Config")
 _TAKERS: dict[type, Callable[[Fields, str], Any]] = {
@@ -44,7 +45,7 @@ def read_plan(path: Path, *, api_key: str = "") -> RebuildPlan:
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-        return _Reader(path.parent, api_key).plan(Fields(document, "plan"))
+        return _Reader(path.absolute().parent, api_key).plan(Fields(document, "plan"))
     except OSError as error:
         raise StorageError.from_os_error(path, error) from error
     except (FieldError, ConfigError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -64,11 +65,11 @@ class _Reader:
         plan = RebuildPlan(
             name=name,
             corpora=self._corpora(take.texts("corpora")),
-            root=self._path_or_none(take, "root"),
+            root=self._path_or_none(take, "root") or self._folder / DEFAULT_ROOT,
             traffic=self._paths(take, "traffic"),
             queries=self._paths(take, "queries"),
-            report=self._path_or_none(take, "report"),
-            keep=take.count("keep") if "keep" in take.names() else None,
+            report=self._report(take),
+            keep=self._keep(take),
             build=_config(BuildConfig, take, "build"),
             gates=_config(GateConfig, take, "gates"),
             augment=self._augment(take),
@@ -81,6 +82,20 @@ class _Reader:
             msg = f"harvest.accept_into: found {accept_into}, allowed one of corpora"
             raise ConfigError(msg)
         return plan
+
+    def _keep(self, take: Fields) -> int | None:
+        keep = take.count("keep") if "keep" in take.names() else None
+        if keep is not None and keep > MOST_KEPT:
+            msg = f"keep: found {keep}, allowed 0 to {MOST_KEPT}"
+            raise ConfigError(msg)
+        return keep
+
+    def _report(self, take: Fields) -> Path | None:
+        path = self._path_or_none(take, "report")
+        if path is not None and not path.parent.is_dir():
+            msg = f"report: found {path}, allowed a file in a folder that is there"
+            raise ConfigError(msg)
+        return path
 
     def _augment(self, take: Fields) -> AugmentPlan | None:
         if "augment" not in take.names():

@@ -7,8 +7,8 @@ and the next run goes on from there: every stage can be repeated.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,31 +18,35 @@ from semcache.build.augment import augment_corpora
 from semcache.build.encoders import ensure_encoder
 from semcache.build.llm_http import ChatClient
 from semcache.build.pipeline import Progress, build_bundle
+from semcache.build.sidecar import sidecar_path
 from semcache.bundle import layout
 from semcache.bundle.live import versions_that_were_live
 from semcache.bundle.locate import BundleLocation
 from semcache.bundle.reader import VersionReader
-from semcache.config import DEFAULT_ROOT, OpenConfig
+from semcache.bundle.releases import releases_on_disk
+from semcache.config import OpenConfig
 from semcache.core.text import normalise
 from semcache.embed.registry import load_embedder
-from semcache.errors import BuildLockedError, BundleError, ConfigError, CorpusError, GateError, StorageError
+from semcache.errors import (
+    BuildLockedError,
+    BundleError,
+    ConfigError,
+    CorpusError,
+    GateError,
+    RecallError,
+    StorageError,
+)
 from semcache.lookup.harvest import harvest
 from semcache.lookup.queries import read_queries
+from semcache.rebuild.choice import BUILT, PASSED, REFUSED, choose, when, why_of
 from semcache.rebuild.gates import Delta
-from semcache.rebuild.inputs import (
-    Inputs,
-    accept_inputs,
-    augment_inputs,
-    build_inputs,
-    changed,
-    gate_inputs,
-    harvest_inputs,
-)
+from semcache.rebuild.inputs import Inputs, accept_inputs, augment_inputs, build_inputs, gate_inputs, harvest_inputs
 from semcache.rebuild.journal import Done, Journal
 from semcache.rebuild.judge import judge
 from semcache.rebuild.plan import AugmentPlan, HarvestPlan, RebuildPlan
 from semcache.rebuild.report import RebuildReport, StageName, StageReport, State, Target
 from semcache.remote.gc import collect
+from semcache.store.candidate_file import CandidateFile
 from semcache.store.fsio import FileSystem
 from semcache.store.lock import LockedError, exclusive_lock
 from semcache.types import LabelledQuery
@@ -52,8 +56,6 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], datetime]
 """Returns the time, in UTC."""
-
-_SHOWN_INPUTS = 3
 
 
 def rebuild(
@@ -85,11 +87,11 @@ def rebuild(
 
     Raises:
         BuildLockedError: another rebuild, build or pull of this name is running.
-        ConfigError: a query both certifies and evaluates.
-        CorpusError, RecallError, EncoderError, LlmError, RemoteError, StorageError: a stage failed; those before it
+        ConfigError: a query both certifies and evaluates, or files that are named hold none.
+        CorpusError, EncoderError, LlmError, RemoteError, StorageError: a stage failed; those before it
             stay done.
     """
-    root = Path(root or plan.root or DEFAULT_ROOT)
+    root = Path(root or plan.root)
     fs = fs or FileSystem()
     run = _Run(plan, root, target, force=force, dry_run=dry_run, fs=fs, clock=clock)
     run.on_stage, run.progress = on_stage or run.on_stage, progress or run.progress
@@ -99,15 +101,17 @@ def rebuild(
 
 @contextmanager
 def _locked(fs: FileSystem, bundle_dir: Path) -> Iterator[None]:
+    """Hold the lock that rebuilds of a name take; what is raised within stays as it is."""
     path = bundle_dir / layout.REBUILD_LOCK_FILE
-    try:
-        fs.make_dir(bundle_dir)
-        with exclusive_lock(path):
-            yield
-    except LockedError as error:
-        raise BuildLockedError(path) from error
-    except OSError as error:
-        raise StorageError.from_os_error(error.filename or path, error) from error
+    with ExitStack() as stack:
+        try:
+            fs.make_dir(bundle_dir)
+            stack.enter_context(exclusive_lock(path))
+        except LockedError as error:
+            raise BuildLockedError(path) from error
+        except OSError as error:
+            raise StorageError.from_os_error(error.filename or path, error) from error
+        yield
 
 
 class _Run:
@@ -135,34 +139,43 @@ class _Run:
     def all(self) -> RebuildReport:
         """Run every stage that the plan names."""
         plan, report = self._plan, self._report
-        traffic, queries = _labelled(plan)
-        if plan.harvest is not None and plan.harvest.accept_into is not None:
-            self._accept(plan.harvest, plan.harvest.accept_into)
+        _labelled(plan)
+        if plan.harvest is not None:
+            CandidateFile(plan.harvest.candidates)  # what is wrong in it is said before anything is done
+            if plan.harvest.accept_into is not None:
+                self._accept(plan.harvest, plan.harvest.accept_into)
         if plan.augment is not None:
             self._augment(plan.augment)
-        self._build(traffic, queries)
-        if self._live() is None and not self._dry_run:
+        self._build()
+        report.version = self._live()
+        if report.version is None and not self._dry_run:
             return report  # the first version was refused
-        if self._target is not None:
-            self._publish(self._target)
-        elif self._dry_run and plan.publish is not None:
+        if self._dry_run and plan.publish is not None:
             self._tell("publish", "would run", "")
+        elif self._target is not None:
+            self._publish(self._target)
         if plan.harvest is not None:
             self._harvest(plan.harvest)
         if plan.keep is not None:
             self._collect(plan.keep)
-        report.version = self._live()
         return report
 
-    def _stage(self, name: StageName, inputs: Callable[[], Inputs], work: Callable[[], None]) -> None:
-        """Run a stage where its inputs are not those that its last run left."""
-        done = self._journal.stages.get(name)
-        what = changed(None if done is None else done.inputs, inputs())
-        if done is not None and not what and not self._force:
-            self._tell(name, "skipped", f"nothing changed since {_when(done.at)}")
+    def _stage(
+        self, name: StageName, inputs: Callable[[], Inputs], work: Callable[[], None], *, writes: Sequence[Path]
+    ) -> None:
+        """Run a stage where its inputs changed.
+
+        What is noted is what they were before, so that what changes meanwhile is seen the next time; but of files that
+        the stage itself writes, what it left.
+        """
+        done, before = self._journal.stages.get(name), inputs()
+        why = why_of(None if done is None else done.inputs, before)
+        if done is not None and not why and not self._force:
+            self._tell(name, "skipped", f"nothing changed since {when(done.at)}")
             return
-        if self._work(name, _why(what, is_first=done is None), work):
-            self._journal.note(self._fs, name, Done(self._now(), inputs()))
+        if self._work(name, why or "forced", work):
+            left = {path: digest for path, digest in inputs().items() if path in map(str, writes)}
+            self._journal.note(self._fs, name, Done(self._now(), {**before, **left}))
 
     def _work(self, name: StageName, why: str, work: Callable[[], None]) -> bool:
         """Do the work of a stage and tell of it; return whether it was done."""
@@ -188,7 +201,7 @@ class _Run:
             corpora = [into, *(path for path in self._plan.corpora if path != into)]
             self._report.accepted = accept_candidates(harvesting.candidates, corpora, fs=self._fs)
 
-        self._stage("accept", lambda: accept_inputs(harvesting), work)
+        self._stage("accept", lambda: accept_inputs(harvesting), work, writes=[harvesting.candidates])
 
     def _augment(self, augment: AugmentPlan) -> None:
         def work() -> None:
@@ -206,56 +219,46 @@ class _Run:
                     fs=self._fs,
                 )
 
-        self._stage("augment", lambda: augment_inputs(self._plan, augment), work)
+        sidecars = [sidecar_path(corpus) for corpus in self._plan.corpora]
+        self._stage("augment", lambda: augment_inputs(self._plan, augment), work, writes=sidecars)
 
-    def _build(self, traffic: tuple[LabelledQuery, ...], queries: tuple[LabelledQuery, ...]) -> None:
+    def _build(self) -> None:
         inputs, live = build_inputs(self._plan), self._live()
-        done = self._journal.stages.get("build")
-        what = changed(None if done is None else done.inputs, inputs)
-        why = _why(what, is_first=done is None)
-        if not self._force:
-            if done is not None and not what:
-                is_made, why = self._is_made(done, live)
-                if is_made:
-                    self._tell("build", "skipped", why)
-                    return
-            judged = self._journal.stages.get("gates")
-            if judged is not None and judged.reasons and judged.inputs == gate_inputs(self._plan, live=live or ""):
-                self._report.refused = judged.reasons
-                self._tell("build", "skipped", f"the same inputs were refused on {_when(judged.at)}")
-                return
-        if self._dry_run:
-            self._tell("build", "would run", why)
+        judged = gate_inputs(self._plan, live=live or "")
+        choice = choose(
+            self._journal,
+            inputs,
+            judged,
+            live=None if live is None or self._readable(live) is None else live,
+            were_live=versions_that_were_live(self._bundle_dir),
+            force=self._force,
+        )
+        may_change = any(stage.state == "would run" for stage in self._report.stages)
+        self._report.refused = choice.reasons
+        if self._dry_run and (choice.builds or may_change):
+            self._tell(
+                "build", "would run", choice.why if choice.builds else "where a stage before it changes a corpus"
+            )
+        elif choice.builds:
+            self._build_and_judge(inputs, judged, why=choice.why)
         else:
-            self._build_and_judge(traffic, queries, why=why, live=live)
+            self._tell("build", "skipped", choice.why)
 
-    def _is_made(self, done: Done, live: str | None) -> tuple[bool, str]:
-        """Say whether the version that unchanged inputs made is not to be built again, and why or why not."""
-        since = f"nothing changed since {_when(done.at)}"
-        if live is None or self._readable(live) is None:
-            return False, "the live version cannot be read"
-        if live == done.version:
-            return True, since
-        order = versions_that_were_live(self._bundle_dir)
-        if done.version in order[order.index(live) + 1 :]:
-            return True, f"{since}, and what it made was rolled back"
-        return False, "another version is live than it made"
-
-    def _build_and_judge(
-        self, traffic: tuple[LabelledQuery, ...], queries: tuple[LabelledQuery, ...], *, why: str, live: str | None
-    ) -> None:
-        inputs, began, built_s = build_inputs(self._plan), time.perf_counter(), 0.0
+    def _build_and_judge(self, inputs: Inputs, judged: Inputs, *, why: str) -> None:
+        traffic, queries = _labelled(self._plan)
+        began, report = time.perf_counter(), self._report
 
         def check(folder: Path) -> None:
-            nonlocal built_s
-            built_s = time.perf_counter() - began
-            if folder.name == live:
-                return  # the very version that is live
-            self._tell("build", "done", why, seconds=built_s)
-            self._judge(folder, live, queries)
+            passed = self._journal.stages.get(PASSED)
+            is_known = passed is not None and passed.version == folder.name and not self._force
+            note = f"{why}; it makes a version that passed before" if is_known else why
+            self._tell("build", "done", note, seconds=time.perf_counter() - began)
+            if not is_known:
+                self._judge(folder, queries)
+            self._journal.note(self._fs, PASSED, Done(self._now(), inputs, version=folder.name))
 
         try:
-            self._report.built = build_bundle(
+            report.built = build_bundle(
                 self._plan.corpora,
                 name=self._plan.name,
                 root=self._root,
@@ -265,19 +268,27 @@ class _Run:
                 progress=self.progress,
                 fs=self._fs,
             )
+        except RecallError as error:
+            report.refused = (str(error),)
+            self._tell("build", "refused", why, seconds=time.perf_counter() - began)
         except GateError as error:
-            self._report.refused = tuple(error.reasons)
-            refused = Done(self._now(), gate_inputs(self._plan, live=live or ""), reasons=self._report.refused)
-            self._journal.note(self._fs, "gates", refused)
-            return
-        if self._report.judgement is None:
-            self._tell("build", "done", f"{why}; it makes the very version that is live", seconds=built_s)
-        self._journal.note(self._fs, "build", Done(self._now(), inputs, version=self._report.built.id))
+            report.refused = tuple(error.reasons)
+        if report.built is not None:
+            self._journal.note(self._fs, BUILT, Done(self._now(), inputs, version=report.built.id))
+        elif report.judgement is None or not report.judgement.may_pass:
+            self._journal.note(self._fs, REFUSED, Done(self._now(), judged, reasons=report.refused))
 
-    def _judge(self, folder: Path, live: str | None, queries: tuple[LabelledQuery, ...]) -> None:
+    def _judge(self, folder: Path, queries: tuple[LabelledQuery, ...]) -> None:
+        """Judge a version that is whole; called under the lock of the name, so that what is live stays live."""
         began = time.perf_counter()
-        live_dir = None if live is None else self._readable(live)
-        judgement = judge(folder, live_dir, plan=self._plan, queries=queries, delta_of=self._delta_of)
+        judgement = judge(
+            folder,
+            self._last_readable(),
+            plan=self._plan,
+            queries=queries,
+            delta_of=self._delta_of,
+            had_version=bool(self._journal.stages.keys() & {BUILT, PASSED}),
+        )
         self._report.judgement = judgement
         seconds, n = time.perf_counter() - began, len(judgement.gates)
         if judgement.failed:
@@ -285,11 +296,18 @@ class _Run:
             raise GateError([f"{gate.name}: {gate.detail}" for gate in judgement.failed])
         self._tell("gates", "done", f"{n} of {n} passed", seconds=seconds)
 
+    def _last_readable(self) -> Path | None:
+        """Return the folder of the live version, or of the last one before it that can be read; None without any."""
+        live = self._live()
+        order = [version for version in versions_that_were_live(self._bundle_dir) if version != live]
+        candidates = [live, *reversed(order)] if live is not None else order[::-1]
+        return next((folder for version in candidates if (folder := self._readable(version)) is not None), None)
+
     def _readable(self, version: str) -> Path | None:
-        """Return the folder of a version; None where it cannot be opened, so that a rebuild mends it."""
+        """Return the folder of a version; None where a byte of it is damaged."""
         location = BundleLocation(self._root.absolute(), self._bundle_dir.absolute(), version)
         try:
-            return VersionReader(location, version, OpenConfig(prefault=False)).folder
+            return VersionReader(location, version, OpenConfig(verify="full", prefault=False)).folder
         except BundleError:
             return None
 
@@ -300,18 +318,21 @@ class _Run:
         return Delta(found.new_bytes, found.size_bytes, is_first=found.number == 1)
 
     def _publish(self, target: Target) -> None:
-        """Have the remote offer the live version; where the gates refused a new one, only if it does already."""
-        name = self._plan.name
+        """Have the remote offer the live version, where it passed its gates or was published before."""
 
         def work() -> None:
-            self._report.published = self._published(target, name)
+            self._report.published = self._published(target, self._plan.name)
             if not self._report.published.is_new and not self._report.published.is_renewed:
                 target.offers.renew()
 
-        if self._report.refused and self._published(target, name, dry_run=True).is_new:
-            self._tell("publish", "skipped", "a version was refused, and what is live was never published")
-            return
-        self._work("publish", "", work)
+        live, noted = self._live(), self._journal.stages
+        judged = {noted[stage].version for stage in (BUILT, PASSED) if stage in noted}
+        if live is None or self._readable(live) is None:
+            self._tell("publish", "skipped", "the live version cannot be read")
+        elif live in judged or live in releases_on_disk(self._bundle_dir):
+            self._work("publish", "", work)
+        else:
+            self._tell("publish", "skipped", "what is live was neither judged nor published before")
 
     def _published(self, target: Target, bundle: str, *, dry_run: bool = False) -> PublishReport:
         """Publish a bundle, or a folder of a version; or say what that would be."""
@@ -335,7 +356,8 @@ class _Run:
                 fs=self._fs,
             )
 
-        self._stage("harvest", lambda: harvest_inputs(harvesting, live=self._live() or ""), work)
+        live = self._live() or ""
+        self._stage("harvest", lambda: harvest_inputs(harvesting, live=live), work, writes=[harvesting.candidates])
 
     def _collect(self, keep: int) -> None:
         def work() -> None:
@@ -358,28 +380,18 @@ def _labelled(plan: RebuildPlan) -> tuple[tuple[LabelledQuery, ...], tuple[Label
 
     Raises:
         CorpusError: a line is none.
-        ConfigError: a query is among both.
+        ConfigError: a query is among both, or files that are named hold none.
     """
     traffic, queries = read_queries(plan.traffic), read_queries(plan.queries)
     if n_problems := traffic.n_problems + queries.n_problems:
         raise CorpusError([*traffic.problems, *queries.problems], n_problems=n_problems)
+    for name, paths, found in (("traffic", plan.traffic, traffic), ("queries", plan.queries, queries)):
+        if paths and not found.queries:
+            msg = f"{name}: found no query in {', '.join(map(str, paths))}, allowed 1 or more"
+            raise ConfigError(msg)
     certifying = {normalise(query.text): query.place for query in traffic.queries}
     for query in queries.queries:
         if place := certifying.get(normalise(query.text)):
             msg = f"{query.place}: evaluates what {place} certifies; a query may stand in one of queries and traffic"
             raise ConfigError(msg)
     return traffic.queries, queries.queries
-
-
-def _why(what: list[str], *, is_first: bool) -> str:
-    if is_first:
-        return "it never ran before"
-    if not what:
-        return "forced"
-    names = [Path(name).name for name in what[:_SHOWN_INPUTS]]
-    more = f" and {len(what) - _SHOWN_INPUTS:,} more" if len(what) > _SHOWN_INPUTS else ""
-    return f"changed: {', '.join(names)}{more}"
-
-
-def _when(at: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))

@@ -29,6 +29,8 @@ from semcache.store.lock import LockedError, exclusive_lock, own_folder
 UNNAMED_CHUNK_S = 7 * 24 * 3600.0
 """How long a chunk stays that no release of a version here names: longer than any download takes, or is left off."""
 
+MOST_KEPT = 1000
+
 Kind = Literal["version", "debris", "encoder"]
 
 
@@ -95,8 +97,8 @@ def collect(
         ConfigError: keep is outside its range.
         StorageError: the system refuses.
     """
-    if not 0 <= keep <= 1000:
-        msg = f"keep: found {keep}, allowed 0 to 1000"
+    if not 0 <= keep <= MOST_KEPT:
+        msg = f"keep: found {keep}, allowed 0 to {MOST_KEPT}"
         raise ConfigError(msg)
     root = Path(root)
     chosen = _bundles(root) if name is None else [locate(name, root=root).bundle_dir]

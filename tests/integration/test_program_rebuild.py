@@ -15,6 +15,7 @@ from shared import REPOSITORY
 from sharing import numbered
 
 N = 20
+ALL_EXACT = "20 are texts of the corpus and prove nothing"
 HOSTILE = '<script>alert(1)</script><img src="https://example.invalid/x.png">'
 
 
@@ -39,13 +40,15 @@ def test_the_first_night(night: Nightly) -> None:
     assert outcome.code == 0
     assert masked(outcome.out, night.folder) == [
         "build    done       0.0 s, it never ran before",
-        "gates    done       0.0 s, 10 of 10 passed",
+        "gates    done       0.0 s, 12 of 12 passed",
         "         ok      damage 0 (at most 0): every byte, record and probe was checked",
         "         ok      recall@1 100 % (at least 99 %): of a flat index, on 20 rows",
         "         ok      recall@10 100 % (at least 98 %): of a flat index, on 20 rows",
-        "         ok      certified error 0 (at most 0): 0 of 20 hits wrong, 95 % interval 0.0 to 16.8 %",
+        f"         ok      certified error 0 (at most 0): 0 of 20 hits wrong, 95 % interval 0.0 to 16.8 %; {ALL_EXACT}",
+        "         ok      lost versions 0 (at most 0): it is the first",
         "         ok      weaker promises: no live version to compare with",
         "         ok      lost coverage: no live version to compare with",
+        "         ok      new wrong answers: no live version to compare with",
         "         ok      new collisions: no live version to compare with",
         "         ok      removed entries: no live version to compare with",
         "         ok      growth: no live version to compare with",
@@ -108,6 +111,38 @@ def test_the_json_document_says_what_happened(night: Nightly) -> None:
     ]
     assert [change["id"] for change in found["changes"]["added"]] == ["new"]
     assert all(gate["passed"] for gate in found["gates"])
+
+
+def test_a_stage_that_fails_later_leaves_the_page(night: Nightly) -> None:
+    """What was judged is to be seen, whatever came after it."""
+    (night.folder / "traffic").mkdir()
+    (night.folder / "traffic" / "traffic-1.jsonl").mkdir()
+    more = '[harvest]\nrecord = ["traffic"]\ncandidates = "gaps.candidates.jsonl"\n'
+    night.write(numbered(N), plan=PLAN + more)
+    outcome = semcache("rebuild", night.plan)
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1].endswith("traffic-1.jsonl: Is a directory")
+    assert "is live, the first version" in (night.root / "small" / "rebuild.html").read_text("utf-8")
+
+
+def test_broken_candidates_stop_the_night_before_it_builds(night: Nightly) -> None:
+    """With file, line and field."""
+    (night.folder / "gaps.candidates.jsonl").write_text("{}\n", "utf-8")
+    more = '[harvest]\nrecord = ["traffic"]\ncandidates = "gaps.candidates.jsonl"\n'
+    night.write(numbered(N), plan=PLAN + more)
+    outcome = semcache("rebuild", night.plan)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "gaps.candidates.jsonl:1" in outcome.err
+
+
+def test_a_first_night_that_is_refused_shows_what_is_wrong(night: Nightly, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each false hit is on the page, though there is nothing to compare with."""
+    monkeypatch.setattr("semcache.rebuild.judge.check_bundle", lambda _: ["index.faiss: other bytes"])
+    night.ask({entry["query"]: "e0" for entry in numbered(N)})
+    assert semcache("rebuild", night.plan).code == 4
+    page = (night.root / "small" / "rebuild.html").read_text("utf-8")
+    assert "nothing is live, and nothing was published" in page
+    assert page.count("how to handle case 13 of item19") == 2
 
 
 def test_a_dry_run_needs_no_keys(night: Nightly) -> None:

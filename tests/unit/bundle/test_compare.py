@@ -46,7 +46,7 @@ def test_equal_versions_differ_in_nothing(build: Build) -> None:
 
 
 def test_each_change_is_named(build: Build) -> None:
-    """What came, what went, and of what changed each thing that did."""
+    """What came, what went, and of what changed each thing that did; a text with another answer is a new one."""
     first, second, _, fourth, last = ENTRIES
     after = [
         {**first, "answer": "Another.", "paraphrases": ["add login page", "one more way to a login"]},
@@ -64,7 +64,10 @@ def test_each_change_is_named(build: Build) -> None:
         EntryChange("login/add", "How do I add a login page?", ("answer", "+1 text", "-1 text")),
     )
     assert found.n_same == 1
-    assert sorted(reader.text_of(row) for row in found.new_rows) == ["one more way to a login", "stop the server"]
+    assert sorted(reader.text_of(row) for row in found.new_rows) == [
+        *("How do I add a login page?", "add login page", "list all files", "one more way to a login"),
+        *("show every file here", "stop the server"),
+    ]
 
 
 def test_a_guard_that_becomes_a_paraphrase_is_new(build: Build) -> None:

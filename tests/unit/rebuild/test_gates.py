@@ -41,6 +41,7 @@ def judged(
     against: Comparison | None = None,
     evaluation: Evaluation | None = None,
     delta: Delta | None = None,
+    had_version: bool = False,
     config: GateConfig = CONFIG,
     build: BuildConfig | None = None,
 ) -> Gate:
@@ -51,6 +52,7 @@ def judged(
         comparison=against,
         evaluation=evaluation,
         delta=delta,
+        had_version=had_version,
         config=config,
         build=build or BuildConfig(),
     )
@@ -84,14 +86,25 @@ def promising(*errors: tuple[str, float | None]) -> Manifest:
 
 def test_without_a_live_version_nothing_is_compared() -> None:
     """What can be judged by itself is."""
-    gates = gates_of(MANIFEST, [], comparison=None, evaluation=None, delta=None, config=CONFIG, build=BuildConfig())
+    gates = gates_of(
+        MANIFEST,
+        [],
+        comparison=None,
+        evaluation=None,
+        delta=None,
+        had_version=False,
+        config=CONFIG,
+        build=BuildConfig(),
+    )
     assert [(gate.name, gate.found is None, gate.passed) for gate in gates] == [
         ("damage", False, True),
         ("recall@1", False, True),
         ("recall@10", False, True),
         ("certified error", True, True),
+        ("lost versions", False, True),
         ("weaker promises", True, True),
         ("lost coverage", True, True),
+        ("new wrong answers", True, True),
         ("new collisions", True, True),
         ("removed entries", True, True),
         ("growth", True, True),
@@ -135,7 +148,8 @@ def test_a_promise_that_queries_contradict_fails() -> None:
     assert judged("certified error", evaluation=answered(99, 1, 0)).passed
     gate = judged("certified error", evaluation=answered(60, 40, 0))
     assert (gate.passed, gate.found) == (False, 1)
-    assert gate.detail.startswith("40 of 100 hits wrong, 95 % interval 30.3 to 50.3 %; that contradicts")
+    assert gate.detail.startswith("40 of 100 hits wrong, 95 % interval 30.3 to 50.3 %; ")
+    assert "contradicts the promise of web" in gate.detail
 
 
 @pytest.mark.parametrize(("n_right", "passed"), [(80, True), (79, True), (78, False), (90, True)])
@@ -150,6 +164,35 @@ def test_wrong_answers_are_no_coverage() -> None:
     """What is served wrongly instead of rightly is lost."""
     both = (answered(80, 0, 20), answered(70, 10, 20))
     assert not judged("lost coverage", against=comparison(evaluations=both)).passed
+
+
+def test_a_new_wrong_answer_fails() -> None:
+    """Half a point more of them is allowed, fewer always: a wrong answer is worse than a miss."""
+    for n_wrong, passed in ((3, True), (4, True), (5, False), (0, True)):
+        both = (answered(100, 3, 97), answered(100, n_wrong, 100 - n_wrong))
+        assert judged("new wrong answers", against=comparison(evaluations=both)).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("had_version", "delta", "passed"),
+    [
+        (False, None, True),
+        (True, None, False),
+        (False, Delta(1, 2, is_first=False), False),
+        (False, Delta(2, 2, is_first=True), True),
+    ],
+)
+def test_a_version_that_was_lost_fails(had_version: bool, delta: Delta | None, passed: bool) -> None:  # noqa: FBT001
+    """Where there was one, here or at the remote, nothing passes for want of a comparison."""
+    assert judged("lost versions", had_version=had_version, delta=delta).passed is passed
+    assert judged("lost versions", had_version=had_version, delta=delta, against=comparison()).passed
+
+
+def test_exact_hits_are_told() -> None:
+    """They are right whatever the verifier does."""
+    assert judged("certified error", evaluation=answered(9, 1, 0)).detail.endswith(
+        "; 9 are texts of the corpus and prove nothing"
+    )
 
 
 def test_collisions_and_removals_have_bounds() -> None:

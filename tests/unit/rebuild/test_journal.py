@@ -9,7 +9,7 @@ from semcache.config import AugmentConfig, BuildConfig, GateConfig, LlmConfig
 from semcache.errors import StorageError
 from semcache.rebuild.inputs import augment_inputs, build_inputs, changed, gate_inputs
 from semcache.rebuild.journal import Done, Journal
-from semcache.rebuild.plan import AugmentPlan, RebuildPlan
+from semcache.rebuild.plan import AugmentPlan, PublishPlan, RebuildPlan
 from semcache.store.fsio import FileSystem
 
 
@@ -82,3 +82,13 @@ def test_a_verdict_depends_on_bounds_and_on_what_is_live(tmp_path: Path) -> None
     before = gate_inputs(plan, live="v1")
     assert changed(before, gate_inputs(wider, live="v1")) == ["gates"]
     assert changed(before, gate_inputs(plan, live="v2")) == ["live version"]
+    elsewhere = RebuildPlan("t", plan.corpora, publish=PublishPlan("s3://bucket"))
+    assert changed(before, gate_inputs(elsewhere, live="v1")) == ["gates"]
+
+
+def test_the_order_of_corpora_counts(tmp_path: Path) -> None:
+    """Of two that hold the same text, the first has it."""
+    one, two = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert changed(build_inputs(RebuildPlan("t", (one, two))), build_inputs(RebuildPlan("t", (two, one)))) == [
+        "settings"
+    ]

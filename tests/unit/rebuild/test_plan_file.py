@@ -82,7 +82,14 @@ def test_a_plan_with_all_that_it_may_state(tmp_path: Path) -> None:
 def test_a_plan_with_what_it_must_state(tmp_path: Path) -> None:
     """The rest is left to defaults; nothing is augmented, harvested, published or removed."""
     plan = read_plan(written(tmp_path, 'name = "team"\ncorpora = ["a.jsonl"]\n'))
-    assert plan == RebuildPlan("team", (tmp_path / "a.jsonl",))
+    assert plan == RebuildPlan("team", (tmp_path / "a.jsonl",), tmp_path / "indexes")
+
+
+def test_a_plan_means_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However its own path is written."""
+    path = written(tmp_path, 'name = "team"\ncorpora = ["a.jsonl"]\nroot = "indexes"\n')
+    monkeypatch.chdir(tmp_path)
+    assert read_plan(Path(path.name)) == read_plan(path)
 
 
 def test_a_pattern_stands_for_corpora_only(tmp_path: Path) -> None:
@@ -106,6 +113,8 @@ def test_a_remote_in_a_folder_is_beside_the_plan(tmp_path: Path) -> None:
         ('name = "t"\ncorpora = []', "corpora: found none, allowed 1 or more corpus files"),
         ('name = "t"\ncorpora = ["c*.jsonl"]', "corpora: found no file 'c*.jsonl'"),
         ('name = "t"\ncorpora = "a.jsonl"', "corpora: found 'a.jsonl', allowed a list of texts"),
+        ('name = "t"\ncorpora = ["a.jsonl"]\nkeep = 1001', "keep: found 1001, allowed 0 to 1000"),
+        ('name = "t"\ncorpora = ["a.jsonl"]\nreport = "no/r.html"', "report: found"),
         ('name = "t"\ncorpora = ["a.jsonl"]\nremotes = 1', "remotes: unknown field"),
         ('name = "t"\ncorpora = ["a.jsonl"]\n[build]\nseeds = 1', "build.seeds: unknown field"),
         ('name = "t"\ncorpora = ["a.jsonl"]\n[build]\nseed = "1"', "build.seed: found '1', allowed a whole number"),
