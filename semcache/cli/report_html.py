@@ -5,6 +5,7 @@ Every text comes from queries and corpora, so each one is escaped; a policy in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -17,6 +18,7 @@ from semcache.lookup.evaluate import Evaluation, FalseHit, LevelResult, SliceRes
 
 _MAX_FALSE_HITS = 2000
 _MAX_SLICES = 200
+_SEPARATOR = re.compile(r"[-_/.]+")
 _STYLE = """
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5c6875;--rule:#e1e5ea;--blue:#2463c9;
 --band:#2463c92b;--good:#1a7f53;--bad:#c4372d;--warn:#9a6200;--bar:#c9d3df}
@@ -39,7 +41,7 @@ th{font-size:12px;font-weight:600;color:var(--soft);text-align:left;white-space:
 td:first-child{white-space:nowrap}td.text{white-space:normal}
 th,td{padding:7px 14px 7px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 tbody tr:last-child td{border-bottom:0}.num{text-align:right;white-space:nowrap}
-.text{overflow-wrap:anywhere;min-width:150px}.id{overflow-wrap:anywhere;font:12.5px/1.5 ui-monospace,monospace}
+.text,.id{overflow-wrap:anywhere;min-width:150px}.id{min-width:170px;font:12.5px/1.5 ui-monospace,monospace}
 tr.shown td{background:color-mix(in srgb,var(--blue) 9%,transparent)}
 details summary{cursor:pointer;color:var(--soft);font-size:13px;white-space:nowrap}
 dl{display:grid;grid-template-columns:auto auto;gap:0 12px;margin:4px 0 0;font-size:12.5px}dd{margin:0;text-align:right}
@@ -78,6 +80,11 @@ def html_report(evaluation: Evaluation) -> str:
 def _text(text: object) -> str:
     """Make any text harmless: unprintable characters spelled out, markup escaped."""
     return escape(printable(str(text)))
+
+
+def _id(name: str) -> str:
+    """Return an id that may break after its separators, not in the middle of a word."""
+    return _SEPARATOR.sub(r"\g<0><wbr>", _text(name))
 
 
 def _tiles(evaluation: Evaluation) -> Iterable[str]:
@@ -148,6 +155,7 @@ def _tables(evaluation: Evaluation) -> Iterable[str]:
     rows = (_slice_row(row, is_last=row is last) for row in (*evaluation.kinds, *evaluation.slices[:_MAX_SLICES]))
     left = f" The {_MAX_SLICES} largest of {len(evaluation.slices):,}." if len(evaluation.slices) > _MAX_SLICES else ""
     note = f"By how the answer was found, then by kind of query; {_served_at(evaluation)}.{left}"
+    note += " Every hit on a query that nothing answers is wrong: its coverage says how many."
     yield _card("Slices", note, _table(_SLICE_HEAD, rows))
     if evaluation.misses:
         rows = (f"<tr><td>{_text(name)}</td>{_number(f'{n:,}')}</tr>" for name, n in evaluation.misses.items())
@@ -219,12 +227,12 @@ def _false_hits(hits: Sequence[FalseHit]) -> str:
 
 def _false_hit_row(hit: FalseHit) -> str:
     query, candidate = hit.query, hit.candidate
-    right = '<span class="soft">nothing</span>' if query.label is None else _text(query.label)
+    right = '<span class="soft">nothing</span>' if query.label is None else _id(query.label)
     features = "".join(f"<dt>{_text(name)}</dt><dd>{value:.4g}</dd>" for name, value in candidate.features.items())
     score = "" if candidate.score is None else f"<dt>score</dt><dd>{candidate.score:.4f}</dd>"
     more = f"<dt>place</dt><dd>{_text(query.place)}</dd><dt>kind</dt><dd>{_text(query.slice)}</dd>{score}{features}"
     return (
         f'<tr>{_number(f"{candidate.confidence:.4f}")}<td class="text"><bdi>{_text(query.text)}</bdi></td>'
-        f'<td class="text"><bdi>{_text(candidate.variant)}</bdi></td><td class="id">{_text(candidate.entry_id)}</td>'
+        f'<td class="text"><bdi>{_text(candidate.variant)}</bdi></td><td class="id">{_id(candidate.entry_id)}</td>'
         f'<td class="id">{right}</td><td><details><summary>features</summary><dl>{more}</dl></details></td></tr>'
     )
