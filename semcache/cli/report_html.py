@@ -82,7 +82,7 @@ def _text(text: object) -> str:
     return escape(printable(str(text)))
 
 
-def _id(name: str) -> str:
+def _id(name: object) -> str:
     """Return an id that may break after its separators, not in the middle of a word."""
     return _SEPARATOR.sub(r"\g<0><wbr>", _text(name))
 
