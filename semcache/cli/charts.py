@@ -12,7 +12,6 @@ Point = tuple[float, float]
 
 WIDTH, HEIGHT = 560, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 26, 14, 46
-_PLAIN_TOP = 0.2
 _LABEL_GAP = 15
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
 
@@ -83,10 +82,8 @@ def curve_chart(points: Sequence[CurvePoint], marks: Sequence[Mark]) -> str:
 
 
 def curve_top(points: Sequence[CurvePoint], marks: Sequence[Mark]) -> float:
-    """Return where the error axis ends: a little over the levels; where there are none, so that the curve is seen."""
-    lowest = min((point.error for point in points), default=0.0)
-    without_marks = _PLAIN_TOP if lowest <= _PLAIN_TOP / 2 else 1.0
-    wanted = max((1.6 * max(mark.max_error, mark.error) for mark in marks), default=0.0) or without_marks
+    """Return where the error axis ends: a little over the levels; where none is certified, so that all can be seen."""
+    wanted = max((1.6 * max(mark.max_error, mark.error) for mark in marks), default=1.0)
     highest = max((point.high for point in points), default=1.0)
     return min(1.0, max(0.02, min(wanted, 1.1 * highest if highest else 1.0)))
 
