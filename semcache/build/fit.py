@@ -10,34 +10,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from semcache.build.adapter import adapt_all
-from semcache.build.boost import BoostConfig, boost
-from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences, rights
+from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
 from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_queries
 from semcache.build.folds import Fold, fold_adapters, judge_by_folds, train
 from semcache.build.generic import generic_trees
 from semcache.build.judging import Embed, Outcome, Pairs, embedded, judge, judge_traffic, known_rows
+from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
 from semcache.bundle.decision import DecisionArrays
 from semcache.config import BuildConfig
 from semcache.core.certify import ALPHA, hits_needed
 from semcache.core.features import FEATURES
 from semcache.core.manifest import DecisionInfo
-from semcache.core.metrics import best_coverage, curve_of
 from semcache.core.vectors import FloatRows
-from semcache.core.verifier import SIGNS, Verifier
 
 _MIN_GAIN = 0.01
-_GAIN_LEVELS = (0.02, 0.05, 0.10, 0.20)
 _MIN_ENTRIES = 300  # with paraphrases: half of them fit trees, half certify
 _MIN_TRAFFIC = 300  # labelled queries, to fit trees on
 _FIT_SHARE, _GRID_SHARE = 0.4, 0.1  # of traffic; the rest certifies
-_LOCAL_TREES = 160
-_WEIGHTS = {"outside": 0.7, "twin": 0.5, "reworded": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,7 @@ def fit_decision(
     vectors = adapt_all(embed([query.text for query in traffic]), adapter) if traffic else rows.vectors[:0]
     asked = _parted(judge_traffic(rows, known, traffic, vectors, config), config)
     trials = _trials(asked, rows, partial(_judge_by, rows, folds, config), config, embed)
-    # Those that certify choose nothing, but for the better of two trials, each of which gets half of alpha.
+    # Those that certify choose nothing, but for the better of two trials, each of which then gets half of alpha.
     alpha = ALPHA / len(trials)
     grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.fitting, *asked.grid]
     evidence = Evidence(asked.certifying, others, grid)
@@ -136,9 +129,13 @@ def _adapting(
     if kept is not None:
         return kept.adapter, folds, adapted
     plain = judge(rows, choosing, None, config)
-    if _coverage(adapted) > _coverage(plain) + _MIN_GAIN:
+    if _generic_coverage(adapted) > _generic_coverage(plain) + _MIN_GAIN:
         return train(rows, np.ones(len(rows.answers), np.bool_), config), folds, adapted
     return None, [], plain
+
+
+def _generic_coverage(outcomes: Sequence[Outcome]) -> float:
+    return mean_coverage(confidences(generic_trees(), outcomes), outcomes)
 
 
 def _plan(rows: Rows, seed: int, config: BuildConfig, embed: Embed) -> Pairs:
@@ -161,17 +158,22 @@ def _parted(outcomes: Sequence[Outcome], config: BuildConfig) -> _Traffic:
 def _trials(
     asked: _Traffic, rows: Rows, judge_planned: Callable[[Pairs], list[Outcome]], config: BuildConfig, embed: Embed
 ) -> list[Trial]:
-    """Return the trees that are worth certifying: those that ship, and own ones on top where there is enough to fit."""
+    """Return the trees that are worth certifying: those that ship, or with own ones on top.
+
+    Where traffic is plentiful, it says which of the two, by queries that certify nothing. Written queries are too few
+    for that: both are tried, since what own trees earn must make up for the entries that they cost the certificate.
+    """
     written = judge_planned(_plan(rows, config.seed, config, embed))
-    trials = [Trial(generic_trees(), "generic", 0, written)]
+    generic = Trial(generic_trees(), "generic", 0, written)
     if len(asked.fitting) >= _MIN_TRAFFIC:
-        trees = _with_own(asked.fitting)
-        trials.append(Trial(trees, "traffic", len(asked.fitting), written))
-    elif fit_entries := _entries_to_fit(written, config):
+        if not own_rank_better(asked.fitting, config.seed):
+            return [generic]
+        return [Trial(with_own(asked.fitting), "traffic", len(asked.fitting), written)]
+    if fit_entries := _entries_to_fit(written, config):
         fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
         held_out = [outcome for outcome in written if outcome.query.entry not in fit_entries]
-        trials.append(Trial(_with_own(fitting), "written", len(fitting), held_out))
-    return trials
+        return [generic, Trial(with_own(fitting), "written", len(fitting), held_out)]
+    return [generic]
 
 
 def _entries_to_fit(outcomes: Sequence[Outcome], config: BuildConfig) -> set[int]:
@@ -180,32 +182,6 @@ def _entries_to_fit(outcomes: Sequence[Outcome], config: BuildConfig) -> set[int
     if len(entries) < _MIN_ENTRIES:
         return set()
     return {entry for entry in entries if draw(config.seed, "part", entry) < 0.5}
-
-
-def _with_own(outcomes: Sequence[Outcome]) -> npt.NDArray[Any]:
-    """Return the generic trees with others fitted on top of them; none more where there is nothing to fit on."""
-    found = [outcome for outcome in outcomes if not outcome.judged.is_guarded]
-    if not found:
-        return generic_trees()
-    verifier = Verifier(generic_trees())
-    own = boost(
-        np.stack([outcome.judged.features for outcome in found]),
-        rights(found),
-        logits=np.array([verifier.logit(outcome.judged.features) for outcome in found], np.float64),
-        weights=np.array([_WEIGHTS.get(outcome.query.kind, 1.0) for outcome in found]),
-        signs=SIGNS,
-        config=BoostConfig(n_trees=_LOCAL_TREES, min_weight=20.0),
-    )
-    return np.concatenate([generic_trees(), own])
-
-
-def _coverage(outcomes: Sequence[Outcome]) -> float:
-    """Return the mean best coverage at 2, 5, 10 and 20 % error: what an adapter must raise."""
-    if not outcomes:
-        return 0.0
-    curve = curve_of(confidences(generic_trees(), outcomes), rights(outcomes))
-    found = [best_coverage(curve, level) for level in _GAIN_LEVELS]
-    return sum(served.coverage if served is not None else 0.0 for served in found) / len(found)
 
 
 def _info(best: Certified, config: BuildConfig, *, has_adapter: bool) -> DecisionInfo:

@@ -82,8 +82,8 @@ def curve_chart(points: Sequence[CurvePoint], marks: Sequence[Mark]) -> str:
 
 
 def curve_top(points: Sequence[CurvePoint], marks: Sequence[Mark]) -> float:
-    """Return where the error axis ends."""
-    wanted = max((1.6 * max(mark.max_error, mark.error) for mark in marks), default=0.0) or 0.2
+    """Return where the error axis ends: a little over the levels; where none is certified, so that all can be seen."""
+    wanted = max((1.6 * max(mark.max_error, mark.error) for mark in marks), default=1.0)
     highest = max((point.high for point in points), default=1.0)
     return min(1.0, max(0.02, min(wanted, 1.1 * highest if highest else 1.0)))
 

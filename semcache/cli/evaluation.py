@@ -225,8 +225,9 @@ def _served_cells(served: Served) -> tuple[str, str, str]:
 
 
 def interval_text(row: LevelResult | SliceResult) -> str:
-    """Return the interval of an error; a dash without a hit."""
-    return f"{percent(row.error_low)} to {percent(row.error_high)}" if row.served.n_hits else "-"
+    """Return the interval of an error; a dash without a hit, and where no hit can be right: then there is no doubt."""
+    is_certain = not row.served.n_hits or (isinstance(row, SliceResult) and not row.n_answerable)
+    return "-" if is_certain else f"{percent(row.error_low)} to {percent(row.error_high)}"
 
 
 def figures(evaluation: Evaluation) -> list[tuple[str, str]]:

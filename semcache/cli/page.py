@@ -5,6 +5,7 @@ Every text comes from queries and corpora, so each one is escaped; a policy in t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from semcache.cli.output import printable
 from semcache.errors import StorageError
 
+_SEPARATOR = re.compile(r"[-_/.]+")
 _STYLE = """
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5c6875;--rule:#e1e5ea;--blue:#2463c9;
 --band:#2463c92b;--good:#1a7f53;--bad:#c4372d;--warn:#9a6200;--bar:#c9d3df}
@@ -34,7 +36,7 @@ th{font-size:12px;font-weight:600;color:var(--soft);text-align:left;white-space:
 td:first-child{white-space:nowrap}td.text{white-space:normal}
 th,td{padding:7px 14px 7px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 tbody tr:last-child td{border-bottom:0}.num{text-align:right;white-space:nowrap}
-.text{overflow-wrap:anywhere;min-width:150px}.id{overflow-wrap:anywhere;font:12.5px/1.5 ui-monospace,monospace}
+.text,.id{overflow-wrap:anywhere;min-width:150px}.id{min-width:170px;font:12.5px/1.5 ui-monospace,monospace}
 tr.shown td{background:color-mix(in srgb,var(--blue) 9%,transparent)}
 details summary{cursor:pointer;color:var(--soft);font-size:13px;white-space:nowrap}
 dl{display:grid;grid-template-columns:auto auto;gap:0 12px;margin:4px 0 0;font-size:12.5px}dd{margin:0;text-align:right}
@@ -70,6 +72,11 @@ def page(title: str, body: str) -> str:
 def text_of(text: object) -> str:
     """Make any text harmless: unprintable characters spelled out, markup escaped."""
     return escape(printable(str(text)))
+
+
+def id_of(name: object) -> str:
+    """Return an id that may break after its separators, not in the middle of a word."""
+    return _SEPARATOR.sub(r"\g<0><wbr>", text_of(name))
 
 
 def tile(name: str, value: str, note: str, mood: str = "") -> str:

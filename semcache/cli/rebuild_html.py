@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from semcache.bundle.compare import Changes, EntryChange
 from semcache.cli.charts import curve_chart, level_name, percent, share_bar
 from semcache.cli.evaluation import curve_points, interval_text, marks
-from semcache.cli.page import card, number, page, table, text_of, tile
+from semcache.cli.page import card, id_of, number, page, table, text_of, tile
 from semcache.cli.rebuild_texts import allowed_text, changes_text, found_text
 from semcache.core.manifest import Manifest
 from semcache.core.sizes import size_text
@@ -181,11 +181,11 @@ def _false_hits(evaluation: Evaluation, before: Evaluation | None) -> str:
 
 def _false_hit_row(hit: FalseHit, *, is_new: bool) -> str:
     query, candidate = hit.query, hit.candidate
-    right = '<span class="soft">nothing</span>' if query.label is None else text_of(query.label)
+    right = '<span class="soft">nothing</span>' if query.label is None else id_of(query.label)
     asked, matched = text_of(query.text), text_of(candidate.variant)
     return (
         f'<tr>{number(f"{candidate.confidence:.4f}")}<td class="text"><bdi>{asked}</bdi></td>'
-        f'<td class="text"><bdi>{matched}</bdi></td><td class="id">{text_of(candidate.entry_id)}</td>'
+        f'<td class="text"><bdi>{matched}</bdi></td><td class="id">{id_of(candidate.entry_id)}</td>'
         f'<td class="id">{right}</td><td class="bad">{"new" if is_new else ""}</td></tr>'
     )
 
@@ -196,8 +196,8 @@ def _collisions(comparison: Comparison) -> Iterator[str]:
         return
     rows = (
         f'<tr>{number(f"{one.score:.3f}")}<td class="text"><bdi>{text_of(one.text)}</bdi></td>'
-        f'<td class="id">{text_of(one.entry_id)}</td><td class="text"><bdi>{text_of(one.other_text)}</bdi></td>'
-        f'<td class="id">{text_of(one.other_entry_id)}</td></tr>'
+        f'<td class="id">{id_of(one.entry_id)}</td><td class="text"><bdi>{text_of(one.other_text)}</bdi></td>'
+        f'<td class="id">{id_of(one.other_entry_id)}</td></tr>'
         for one in found[:_MAX_LISTED]
     )
     note = f"{len(found):,}: no word tells the new text from the other, and their answers differ.{_cut(found)}"
@@ -212,7 +212,7 @@ def _changes(changes: Changes) -> Iterator[str]:
 
 
 def _change_row(change: EntryChange) -> str:
-    cells = f'<td class="id">{text_of(change.id)}</td><td class="text"><bdi>{text_of(change.query)}</bdi></td>'
+    cells = f'<td class="id">{id_of(change.id)}</td><td class="text"><bdi>{text_of(change.query)}</bdi></td>'
     return f"<tr>{cells}<td>{text_of(', '.join(change.what))}</td></tr>"
 
 
@@ -224,7 +224,7 @@ def _files(after: Manifest, before: Manifest | None) -> str:
     def rows() -> Iterable[str]:
         for name, file in sorted(after.files.items(), key=lambda item: -item[1].size_bytes):
             was = "-" if before is None or name not in before.files else size_text(before.files[name].size_bytes)
-            yield f'<tr><td class="id">{text_of(name)}</td>{number(size_text(file.size_bytes))}{number(was)}</tr>'
+            yield f'<tr><td class="id">{id_of(name)}</td>{number(size_text(file.size_bytes))}{number(was)}</tr>'
 
     counts = after.counts
     note = f"{counts.rows:,} rows that live, {counts.dead_rows:,} dead ones."

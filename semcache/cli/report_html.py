@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from semcache.cli.charts import calibration_chart, curve_chart, level_name, percent, share_bar
 from semcache.cli.evaluation import curve_points, figures, interval_text, marks, summary
-from semcache.cli.page import card, number, page, table, text_of, tile
+from semcache.cli.page import card, id_of, number, page, table, text_of, tile
 from semcache.core.certify import interval
 from semcache.core.metrics import Served
 from semcache.lookup.evaluate import Evaluation, FalseHit, LevelResult, SliceResult
@@ -90,6 +90,7 @@ def _tables(evaluation: Evaluation) -> Iterable[str]:
     rows = (_slice_row(row, is_last=row is last) for row in (*evaluation.kinds, *evaluation.slices[:_MAX_SLICES]))
     left = f" The {_MAX_SLICES} largest of {len(evaluation.slices):,}." if len(evaluation.slices) > _MAX_SLICES else ""
     note = f"By how the answer was found, then by kind of query; {_served_at(evaluation)}.{left}"
+    note += " Every hit on a query that nothing answers is wrong: its coverage says how many."
     yield card("Slices", note, table(_SLICE_HEAD, rows))
     if evaluation.misses:
         rows = (f"<tr><td>{text_of(name)}</td>{number(f'{n:,}')}</tr>" for name, n in evaluation.misses.items())
@@ -150,13 +151,13 @@ def _false_hits(hits: Sequence[FalseHit]) -> str:
 
 def _false_hit_row(hit: FalseHit) -> str:
     query, candidate = hit.query, hit.candidate
-    right = '<span class="soft">nothing</span>' if query.label is None else text_of(query.label)
+    right = '<span class="soft">nothing</span>' if query.label is None else id_of(query.label)
     features = "".join(f"<dt>{text_of(name)}</dt><dd>{value:.4g}</dd>" for name, value in candidate.features.items())
     score = "" if candidate.score is None else f"<dt>score</dt><dd>{candidate.score:.4f}</dd>"
     more = f"<dt>place</dt><dd>{text_of(query.place)}</dd><dt>kind</dt><dd>{text_of(query.slice)}</dd>{score}{features}"
     asked, matched = text_of(query.text), text_of(candidate.variant)
     return (
         f'<tr>{number(f"{candidate.confidence:.4f}")}<td class="text"><bdi>{asked}</bdi></td>'
-        f'<td class="text"><bdi>{matched}</bdi></td><td class="id">{text_of(candidate.entry_id)}</td>'
+        f'<td class="text"><bdi>{matched}</bdi></td><td class="id">{id_of(candidate.entry_id)}</td>'
         f'<td class="id">{right}</td><td><details><summary>features</summary><dl>{more}</dl></details></td></tr>'
     )

@@ -30,7 +30,7 @@ from semcache.core.metrics import (
 from semcache.errors import ConfigError
 from semcache.lookup.cache import Cache
 from semcache.lookup.candidates import Candidate, candidates_of, entries_of
-from semcache.types import Kind, LabelledQuery
+from semcache.types import Kind, LabelledQuery, Reason
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -109,7 +109,8 @@ class Evaluation:
         aurc, roc_auc, calibration_error, brier: of the confidences; None where they cannot be told.
         bins: confidence against the share that is right.
         kinds, slices: what was served, by how it was found and by the queries' own kinds.
-        misses: how many queries were not served, by reason; "below_threshold" for candidates that were not sure enough.
+        misses: how many queries were not served, by reason; "below_threshold" for candidates that were not sure enough,
+            "uncertified" where no confidence is.
         false_hits: the surest first.
     """
 
@@ -212,7 +213,7 @@ def measure(
         bins=bins,
         kinds=tuple(kinds.get(kind) or table.row(kind, ()) for kind in Kind),
         slices=tuple(sorted(slices.values(), key=lambda row: (-row.served.n_queries, row.name))),
-        misses=_misses(candidates, is_hit),
+        misses=_misses(candidates, is_hit, shown),
         false_hits=_false_hits(queries, candidates, is_hit & ~is_right),
     )
 
@@ -291,13 +292,20 @@ class _Place:
         return LevelResult(self.namespace, level, served, low, high, best_coverage(self.curve, level.max_error))
 
 
-def _misses(candidates: Sequence[Candidate], is_hit: Bools) -> dict[str, int]:
+def _misses(candidates: Sequence[Candidate], is_hit: Bools, shown: Sequence[LevelResult]) -> dict[str, int]:
+    certified = {row.namespace for row in shown if row.promise.threshold is not None}
     reasons = Counter(
-        str(candidate.reason or ("below_threshold" if candidate.entry_id is not None else "no_candidate"))
+        _reason(candidate, is_certified=candidate.namespace in certified)
         for candidate, hit in zip(candidates, is_hit, strict=True)
         if not hit
     )
     return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _reason(candidate: Candidate, *, is_certified: bool) -> str:
+    if candidate.reason is not None or candidate.entry_id is None:
+        return str(candidate.reason or "no_candidate")
+    return str(Reason.BELOW_THRESHOLD if is_certified else Reason.UNCERTIFIED)
 
 
 def _false_hits(

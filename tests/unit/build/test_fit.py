@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from fitting import EMBEDDER, made_rows
 
-from semcache.build import certifying, fit, fit_queries
-from semcache.build.certifying import Trial
+from semcache.build import certifying, fit, fit_queries, own_trees
+from semcache.build.certifying import Evidence, Trial
 from semcache.build.fit import Fitted, fit_decision
 from semcache.build.fit_queries import Asked, Rows, plan_fitting
 from semcache.build.generic import generic_counts, generic_levels, generic_trees
+from semcache.build.judging import Outcome
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
@@ -27,10 +28,16 @@ def fitted_on(rows: Rows, **changes: Any) -> Fitted:
     return fit_decision(rows, config=replace(CONFIG, **changes), embed=EMBEDDER.embed)
 
 
+def ships_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Put a verifier that knows nothing where the generic one is."""
+    for module in (fit, own_trees):
+        patch.setattr(module, "generic_trees", lambda: np.zeros(1, TREE))
+
+
 def knowing_nothing(**changes: Any) -> Fitted:
     """Fit a corpus that is large enough for trees of its own, on top of a verifier that knows nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        ships_nothing(patch)
         return fitted_on(made_rows(700), max_error=0.1, **changes)
 
 
@@ -200,7 +207,7 @@ def test_a_namespace_that_proves_little_leaves_the_others_alone(monkeypatch: pyt
 def test_a_query_certifies_the_namespace_of_its_candidate() -> None:
     """Each of them once, wherever it was made."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        ships_nothing(patch)
         info = fitted_on(made_rows(700, n_namespaces=2), max_error=0.1).info
     assert [certificate.calibration.source for certificate in info.certificates] == ["written", "written"]
     n_each = [certificate.calibration.n_queries for certificate in info.certificates]
@@ -221,7 +228,7 @@ def asked_of(rows: Rows, n: int, *, n_outside: int, namespace: int | None = None
 def with_traffic(traffic: list[Asked], **changes: Any) -> Fitted:
     """Fit a corpus and traffic on top of a verifier that knows nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit, "generic_trees", lambda: np.zeros(1, TREE))
+        ships_nothing(patch)
         config = replace(CONFIG, max_error=0.1, **changes)
         return fit_decision(made_rows(400), config=config, embed=EMBEDDER.embed, traffic=traffic)
 
@@ -239,6 +246,39 @@ def test_traffic_fits_and_certifies() -> None:
     assert certificate.calibration.outside_share == pytest.approx(0.25, abs=0.05)
     assert certificate.level_for(None).threshold is not None
     assert same(fitted, with_traffic(traffic))
+
+
+def test_plentiful_traffic_chooses_before_it_certifies() -> None:
+    """One sort of trees is certified, with all of alpha, on queries that did not choose it; written queries try two."""
+    choosing, certified = list[set[str]](), list[tuple[set[str], str, float]]()
+    certify = certifying.certify_trial
+
+    def note_choosing(outcomes: list[Outcome], seed: int) -> bool:
+        choosing.append({outcome.query.text for outcome in outcomes})
+        return own_trees.own_rank_better(outcomes, seed)
+
+    def note_certifying(trial: Trial, evidence: Evidence, *arguments: Any, alpha: float) -> Any:
+        certified.append(({outcome.query.text for outcome in evidence.traffic}, trial.fitted, alpha))
+        return certify(trial, evidence, *arguments, alpha=alpha)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "own_rank_better", note_choosing)
+        patch.setattr(fit, "certify_trial", note_certifying)
+        with_traffic(asked_of(made_rows(400), 900, n_outside=300))
+        with_traffic([])
+    assert [found[1:] for found in certified] == [("traffic", 0.05), ("generic", 0.025), ("written", 0.025)]
+    assert len(choosing[0]) > 420
+    assert len(certified[0][0]) > 540
+    assert choosing[0].isdisjoint(certified[0][0])
+
+
+def test_traffic_that_own_trees_do_not_rank_better_certifies_those_that_ship(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all of alpha, too."""
+    monkeypatch.setattr(fit, "own_rank_better", lambda _outcomes, _seed: False)
+    fitted = with_traffic(asked_of(made_rows(400), 900, n_outside=300))
+    (certificate,) = fitted.info.certificates
+    assert (fitted.info.fitted, fitted.info.n_fitted, fitted.info.n_trees) == ("generic", 0, 1)
+    assert certificate.calibration.source == "traffic"
 
 
 def test_too_little_traffic_leaves_the_build_as_it_was() -> None:

@@ -31,6 +31,7 @@ class Page(HTMLParser):
         self.attributes: Counter[str] = Counter()
         self.texts: list[str] = []
         self.open: list[str] = []
+        self._is_joined = False
         self.feed(html)
         self.close()
 
@@ -38,7 +39,8 @@ class Page(HTMLParser):
         """Note an element."""
         self.elements[tag] += 1
         self.attributes.update(name for name, _ in attrs)
-        if tag != "meta":
+        self._is_joined = tag == "wbr"
+        if tag not in {"meta", "wbr"}:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -48,10 +50,14 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """Hold it to what is open."""
+        self._is_joined = False
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note a text."""
+        """Note a text; one that may be broken is one text all the same."""
+        if self._is_joined:
+            data = self.texts.pop() + data
+        self._is_joined = False
         self.texts.append(data)
 
 
@@ -80,6 +86,22 @@ def test_hostile_texts_are_shown_as_texts() -> None:
     shown = HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
     assert page.texts.count(shown) >= 6
     assert not any("\u202e" in text or "\x1b" in text for text in page.texts)
+
+
+def test_an_id_breaks_after_its_separators() -> None:
+    """Not in the middle of a word, as a narrow column would have it."""
+    found = measured([(query("web/reset-pass_word"), semantic("c", 0.99))])
+    assert "web/<wbr>reset-<wbr>pass_<wbr>word</td>" in html_report(found)
+
+
+def test_what_must_miss_has_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of its hits is wrong, however few there are: nothing is left to be estimated."""
+    found = measured([(query("a", kind="in"), semantic("a", 0.9)), (query(None, kind="out"), semantic("c", 0.9))])
+    print_evaluation(found)
+    lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert lines["out"] == ["out", "1", "100", "%", "0", "%", "100", "%", "-"]
+    assert lines["in"][-5:] == ["0", "%", "to", "97.5", "%"]
+    assert "Every hit on a query that nothing answers is wrong" in html_report(found)
 
 
 def test_the_page_holds_what_it_is_for() -> None:
@@ -123,7 +145,8 @@ def test_the_error_axis_holds_levels_and_what_happened() -> None:
     assert curve_top(points, [Mark(0.05, 0.5, 0.5)]) == pytest.approx(0.66)
     assert curve_top(points, [Mark(0.05, 0.5, 0.01)]) == pytest.approx(0.08)
     assert curve_top([CurvePoint(0.5, 0, 0, 0)], [Mark(0.005, 0.5, 0)]) == 0.02
-    assert curve_top([], []) == 0.2
+    assert curve_top(points, []) == pytest.approx(0.66)
+    assert curve_top([], []) == 1.0
 
 
 def test_a_level_that_was_not_kept_is_marked() -> None:

@@ -102,6 +102,14 @@ def test_misses_are_counted_by_reason() -> None:
     assert dict(measured(pairs).misses) == {"guard": 2, "below_threshold": 1}
 
 
+def test_where_nothing_is_certified_no_confidence_is_too_small() -> None:
+    """Candidates there are missed because the level is not certified, as a lookup says it; guards are guards."""
+    pairs = [(query("a"), semantic("a", 0.99)), (query("a"), nothing(Reason.GUARD))]
+    promises = (CertifiedLevel(0.1, None, 20, 9, 99),)
+    assert dict(measured(pairs, promises=promises).misses) == {"guard": 1, "uncertified": 1}
+    assert dict(measured(pairs, max_error=0.01).misses) == {"guard": 1, "uncertified": 1}
+
+
 def test_a_promise_is_broken_only_where_chance_cannot_explain_it() -> None:
     """One wrong hit of one proves nothing; thirty of thirty do."""
     once = [(query("a"), semantic("b", 0.9))]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fitting import EMBEDDER, made_rows
+
+from semcache.build import own_trees
+from semcache.build.certifying import confidences
+from semcache.build.fit_queries import plan_queries
+from semcache.build.generic import generic_trees
+from semcache.build.judging import Outcome, embedded, judge
+from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
+from semcache.config import BuildConfig
+from semcache.core.verifier import TREE
+
+CONFIG = BuildConfig(model="hashing", adapter=False)
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    """Give judged queries of a corpus, a part of them to be missed."""
+    rows = made_rows(500)
+    planned = plan_queries(rows, outside_share=0.4, seed=0)
+    return judge(rows, embedded(rows, planned, EMBEDDER.embed), None, CONFIG)
+
+
+def labelled_at_random(outcomes: list[Outcome]) -> list[Outcome]:
+    """Give the same queries with labels that nothing foretells."""
+    rights = np.random.default_rng(0).random(len(outcomes)) < 0.5
+    return [
+        replace(outcome, judged=replace(outcome.judged, is_right=bool(is_right)))
+        for outcome, is_right in zip(outcomes, rights, strict=True)
+    ]
+
+
+def test_own_trees_stand_on_those_that_ship(outcomes: list[Outcome]) -> None:
+    """First the generic ones, to the bit, then 160 more; nothing to fit on adds none."""
+    trees = with_own(outcomes)
+    n_generic = len(generic_trees())
+    assert trees[:n_generic].tobytes() == generic_trees().tobytes()
+    assert len(trees) == n_generic + 160
+    assert with_own([]).tobytes() == generic_trees().tobytes()
+
+
+def test_own_trees_are_better_than_none(outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what ships knows nothing, queries teach something that holds for others."""
+    monkeypatch.setattr(own_trees, "generic_trees", lambda: np.zeros(1, TREE))
+    assert own_rank_better(outcomes, seed=0)
+
+
+def test_what_trees_learned_by_heart_earns_them_nothing(
+    outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels without a rule: trees that saw them rank them better, but each query is judged by trees that did not."""
+    monkeypatch.setattr(own_trees, "_LEVELS", (0.45,))
+    random = labelled_at_random(outcomes)
+    seen = confidences(with_own(random), random)
+    unseen = confidences(generic_trees(), random)
+    assert mean_coverage(seen, random) > mean_coverage(unseen, random) + 0.3
+    assert not all(own_rank_better(random, seed=seed) for seed in range(6))
+
+
+def test_coverage_is_a_mean_over_levels(outcomes: list[Outcome]) -> None:
+    """With all right ones first it is what each level allows: right hits and so many wrong ones beside them."""
+    right = np.array([outcome.judged.is_right for outcome in outcomes])
+    share = float(right.mean())
+    allowed = [share / (1 - level) for level in (0.02, 0.05, 0.10, 0.20)]
+    assert mean_coverage(right.astype(np.float64) - np.arange(len(right)) * 1e-6, outcomes) == pytest.approx(
+        sum(allowed) / 4, abs=0.01
+    )
+    assert mean_coverage(np.zeros(0), []) == 0.0
