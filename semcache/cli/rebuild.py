@@ -143,7 +143,7 @@ def _lines(stage: StageReport, report: RebuildReport, plan: RebuildPlan) -> Iter
 
 def _print_end(report: RebuildReport, page: Path | None, *, dry_run: bool) -> None:
     if page is not None:
-        typer.echo(f"report   {page}")
+        typer.echo(f"report   {page.relative_to(Path.cwd()) if page.is_relative_to(Path.cwd()) else page}")
     if dry_run:
         return
     if report.refused:

@@ -249,8 +249,9 @@ class _Run:
         began, report = time.perf_counter(), self._report
 
         def check(folder: Path) -> None:
-            passed = self._journal.stages.get(PASSED)
-            is_known = passed is not None and passed.version == folder.name and not self._force
+            passed, live = self._journal.stages.get(PASSED), self._live()
+            is_mended = live is None or live == folder.name or self._readable(live) is None
+            is_known = is_mended and passed is not None and passed.version == folder.name and not self._force
             note = f"{why}; it makes a version that passed before" if is_known else why
             self._tell("build", "done", note, seconds=time.perf_counter() - began)
             if not is_known:
