@@ -27,6 +27,7 @@ from zlib import crc32
 import lmdb
 
 from semcache.errors import BundleCorruptError, StorageError
+from semcache.store.lmdb_free_space import clear_free_space
 from semcache.store.lmdb_pages import PageError, check_pages
 from semcache.store.mapping import map_file
 
@@ -107,6 +108,7 @@ class TableWriter:
                 self._env.copyfd(descriptor, compact=True)
             finally:
                 os.close(descriptor)
+            clear_free_space(sealed_path, page_bytes=self._env.stat()["psize"])
             self.close()
             self._path.unlink()
 

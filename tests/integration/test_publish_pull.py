@@ -70,9 +70,10 @@ def everything(root: Path) -> list[object]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pulled_bundle_is_the_publishers(sharing: Sharing, kind: str) -> None:
     """Whatever its index and its compression: every byte is checked, and it answers and finds the same."""
-    sharing.publish(ENTRIES, config=KINDS[kind])
+    published = sharing.publish(ENTRIES, config=KINDS[kind])
     report = sharing.pull()
     assert (report.number, report.is_new, report.fetched_bytes) == (1, True, report.size_bytes)
+    assert report.version == published.version  # the same libraries here: the same bytes
     assert check_bundle(NAME, root=sharing.pulled_root) == []
     assert everything(sharing.pulled_root) == everything(sharing.root)
 
@@ -106,8 +107,10 @@ def test_a_small_change_is_a_small_pull(sharing: Sharing) -> None:
     entries = [
         {**entry, "answer": f"{entry['answer']}, new"} if i % 50 == 0 else entry for i, entry in enumerate(entries)
     ]
-    sharing.publish(entries)
-    assert sharing.pull().fetched_bytes < 0.05 * whole
+    published = sharing.publish(entries)
+    report = sharing.pull()
+    assert report.version == published.version
+    assert report.fetched_bytes < 0.05 * whole
     assert sharing.answer(str(entries[50]["query"])) == "answer 50 of item50, new"
     assert sharing.answer(str(entries[51]["query"])) == "answer 51 of item51"
     added = [{**entry, "id": f"new-{entry['id']}", "query": f"{entry['query']} again"} for entry in entries[:40]]
