@@ -11,8 +11,8 @@ import typer
 
 from semcache.bundle.layout import REBUILD_PAGE_FILE
 from semcache.cli.errors import EXIT_INTERRUPTED, EXIT_REFUSED
-from semcache.cli.keys import KeyPaths, KeysDir
-from semcache.cli.lookup import AsJson, Root
+from semcache.cli.keys import KeyPaths
+from semcache.cli.lookup import AsJson
 from semcache.cli.output import print_json, printable
 from semcache.cli.page import write_page
 from semcache.cli.progress import progress_bar
@@ -30,8 +30,8 @@ _COLOURS = {"done": "green", "refused": "red", "would run": "yellow"}
 
 def rebuild(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="What to rebuild, and how (TOML).")],
-    root: Root = None,
-    keys: KeysDir = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of bundles. [default: the plan's]")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder of keys. [default: the plan's]")] = None,
     key: KeyPaths = None,
     force: Annotated[bool, typer.Option("--force", help="Run every stage, whether or not something changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which stages would run, run none.")] = False,

@@ -190,7 +190,7 @@ def test_a_locked_build_is_one_line(corpus: Path, tmp_path: Path) -> None:
     with (tmp_path / "a" / "build.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         line = error_line(semcache("build", corpus, "--name", "a", "--root", tmp_path, "--model", "hashing"))
-    assert line.endswith("another build of this name is running; wait for it to end")
+    assert line.endswith("a build, pull, rollback or gc of this name is running; wait for it to end")
 
 
 def test_a_failed_recall_gate_is_one_line_and_keeps_the_live_version(
