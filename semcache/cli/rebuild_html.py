@@ -97,7 +97,7 @@ def _gates(gates: Sequence[Gate]) -> str:
 
 def _verdict(gate: Gate) -> str:
     if gate.found is None:
-        return '<td class="soft">not compared</td>'
+        return '<td class="soft">&ndash;</td>'
     return '<td class="good">passed</td>' if gate.passed else '<td class="bad">failed</td>'
 
 
@@ -207,7 +207,7 @@ def _collisions(comparison: Comparison) -> Iterator[str]:
 def _changes(changes: Changes) -> Iterator[str]:
     for title, found in (("Added", changes.added), ("Changed", changes.changed), ("Removed", changes.removed)):
         if found:
-            note = f"{len(found):,} entries.{_cut(found)}"
+            note = f"{len(found):,} {'entry' if len(found) == 1 else 'entries'}.{_cut(found)}"
             yield card(title, note, table(("entry", "question", ""), map(_change_row, found[:_MAX_LISTED])))
 
 
