@@ -171,7 +171,7 @@ FORGETTABLE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "file"), FORGETTABLE)
+@pytest.mark.parametrize(("name", "file"), FORGETTABLE, ids=[f"{name}-{i}" for i, (name, _) in enumerate(FORGETTABLE)])
 def test_a_build_that_forgets_one_fsync_is_found_out(tmp_path: Path, name: str, file: str) -> None:
     """The test above fails for a build that leaves out any one fsync: it does not pass by being blind."""
 
