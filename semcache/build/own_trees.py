@@ -26,10 +26,14 @@ Floats = npt.NDArray[np.float64]
 Trees = npt.NDArray[Any]
 """(n,) of `TREE`."""
 
+DOUBTING = BoostConfig(n_trees=40, rate=0.3, min_weight=10.0, l2=3.0)
+"""How trees that doubt are grown."""
+DOUBTS = tuple(name in MISMATCHES for name in FEATURES)
+"""Of each feature, whether it is a reason to doubt: that a fact differs."""
+TWIN_SHARE = 0.1
+"""Weight of all made twins, as a share of that of the queries: what these show to be harmless outweighs them."""
+
 _OWN = BoostConfig(n_trees=160, min_weight=20.0)
-_DOUBTING = BoostConfig(n_trees=40, rate=0.3, min_weight=10.0, l2=3.0)
-_DOUBTS = tuple(name in MISMATCHES for name in FEATURES)
-_TWIN_SHARE = 0.1  # of the weight of the queries: what traffic shows to be harmless outweighs them
 _WEIGHTS = {"outside": 0.7, "twin": 0.5, "reworded": 0.5}
 _FOLDS = 5
 _LEVELS = (0.02, 0.05, 0.10, 0.20)
@@ -49,8 +53,8 @@ def with_own(outcomes: Sequence[Outcome], twins: Sequence[Outcome] = ()) -> Tree
     trees = _grown(generic_trees(), found, weights, config=_OWN)
     if not (made := _not_guarded(twins)):
         return trees
-    of_twins = np.full(len(made), _TWIN_SHARE * weights.sum() / len(made))
-    return _grown(trees, [*found, *made], np.concatenate([weights, of_twins]), config=_DOUBTING, doubts=_DOUBTS)
+    of_twins = np.full(len(made), TWIN_SHARE * weights.sum() / len(made))
+    return _grown(trees, [*found, *made], np.concatenate([weights, of_twins]), config=DOUBTING, doubts=DOUBTS)
 
 
 def _not_guarded(outcomes: Sequence[Outcome]) -> list[Outcome]:
