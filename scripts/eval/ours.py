@@ -2,7 +2,8 @@
 
 The verifier is the generic one, fitted without the set that is measured (scripts/eval/generic holds those trees,
 made by `scripts/fit_generic.py --leave-out SET`), with trees of its own on top, fitted on the protocol's fit part
-as `semcache.build.fit` fits them on labelled traffic. The adapter is learned from the known phrasings.
+as `semcache.build.fit` fits them on labelled traffic, but for the trees that doubt near twins, which
+`scripts/eval/made_twins.py` adds. The adapter is learned from the known phrasings.
 """
 
 from __future__ import annotations

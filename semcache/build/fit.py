@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from semcache.build.adapter import adapt_all
 from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
-from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_queries
+from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_queries, plan_twins
 from semcache.build.folds import Fold, fold_adapters, judge_by_folds, train
 from semcache.build.generic import generic_trees
-from semcache.build.judging import Embed, Outcome, Pairs, embedded, judge, judge_traffic, known_rows
+from semcache.build.judging import Embed, Outcome, Pairs, embedded, judge, judge_traffic, judge_twins, known_rows
 from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
 from semcache.bundle.decision import DecisionArrays
 from semcache.config import BuildConfig
@@ -78,11 +78,16 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Traffic:
-    """Judged traffic in three parts; a text is always in the same one."""
+    """Judged traffic in three parts; a text is always in the same one.
+
+    Attributes:
+        twins: near twins of what is indexed, made where there is enough to fit on.
+    """
 
     fitting: list[Outcome]
     grid: list[Outcome]
     certifying: list[Outcome]
+    twins: Sequence[Outcome] = ()
 
 
 def fit_decision(
@@ -101,6 +106,9 @@ def fit_decision(
     known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
     vectors = adapt_all(embed([query.text for query in traffic]), adapter) if traffic else rows.vectors[:0]
     asked = _parted(judge_traffic(rows, known, traffic, vectors, config), config)
+    if len(asked.fitting) >= _MIN_TRAFFIC:
+        twins = embedded(rows, plan_twins(rows, seed=config.seed), embed)
+        asked = replace(asked, twins=judge_twins(rows, known, twins, adapter))
     trials = _trials(asked, rows, partial(_judge_by, rows, folds, config), config, embed)
     # Those that certify choose nothing, but for the better of two trials, each of which then gets half of alpha.
     alpha = ALPHA / len(trials)
@@ -166,9 +174,9 @@ def _trials(
     written = judge_planned(_plan(rows, config.seed, config, embed))
     generic = Trial(generic_trees(), "generic", 0, written)
     if len(asked.fitting) >= _MIN_TRAFFIC:
-        if not own_rank_better(asked.fitting, config.seed):
+        if not own_rank_better(asked.fitting, config.seed, twins=asked.twins):
             return [generic]
-        return [Trial(with_own(asked.fitting), "traffic", len(asked.fitting), written)]
+        return [Trial(with_own(asked.fitting, asked.twins), "traffic", len(asked.fitting), written)]
     if fit_entries := _entries_to_fit(written, config):
         fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
         held_out = [outcome for outcome in written if outcome.query.entry not in fit_entries]

@@ -23,6 +23,7 @@ from semcache.core.vectors import FloatRows
 Kind = Literal["written", "reworded", "outside", "reject", "twin"]
 _MAX_ENTRIES = 6_000
 _MAX_FITTING = 6_000
+_MAX_TWINS = 2_000
 _REWORDED_SHARE = 0.15
 _OUT = 0.4
 
@@ -202,6 +203,20 @@ def plan_fitting(rows: Rows, entries: set[int], *, seed: int) -> list[Planned]:
             Planned("reject", rows.texts[row], row, entry, int(rows.answers[row])) for row in guards.get(entry, [])
         ]
     return planned
+
+
+def plan_twins(rows: Rows, *, seed: int) -> list[Planned]:
+    """Plan near twins of indexed texts, to fit trees on beside labelled traffic: all of a text, 2,000 at most."""
+    planned: list[Planned] = []
+    indexed = np.flatnonzero((rows.entries >= 0) & rows.vectors.any(axis=1)).tolist()
+    for row in sorted(indexed, key=lambda row: draw(seed, "twins", row)):
+        entry, answer = int(rows.entries[row]), int(rows.answers[row])
+        planned += [
+            Planned("twin", twin.text, row, entry, answer, is_new=True) for twin in twins(rows.texts[row], seed=seed)
+        ]
+        if len(planned) >= _MAX_TWINS:
+            break
+    return planned[:_MAX_TWINS]
 
 
 def draw(seed: int, what: str, about: int | str) -> float:

@@ -93,6 +93,19 @@ def judge_traffic(
     return outcomes
 
 
+def judge_twins(rows: Rows, known: KnownRows, pairs: Pairs, adapter: FloatRows | None) -> list[Outcome]:
+    """Judge near twins as traffic is judged, no row left out; those that get another answer than their text's are gone.
+
+    Queries of traffic see every row, so a twin must: else trees would know it by the row that its answer lacks.
+    """
+    if not pairs:
+        return []
+    vectors = adapt_all(np.stack([vector for _, vector in pairs]), adapter)
+    judged = known.judge_each([Query(twin.text, vector) for (twin, _), vector in zip(pairs, vectors, strict=True)])
+    outcomes = [_outcome(twin, found, rows) for (twin, _), found in zip(pairs, judged, strict=True) if found]
+    return [outcome for outcome in outcomes if _is_told(outcome, rows)]
+
+
 def _outcome(query: Planned | Asked, judged: Judged, rows: Rows) -> Outcome:
     return Outcome(query, judged, int(rows.namespaces[judged.row]))
 

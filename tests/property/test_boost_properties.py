@@ -16,9 +16,10 @@ BOUNDED = settings(max_examples=60, deadline=None, derandomize=True, database=No
     signs=st.lists(st.sampled_from([-1, 0, 1]), min_size=2, max_size=4),
     n_values=st.sampled_from([2, 5, 1000]),
     min_weight=st.sampled_from([1.0, 10.0]),
+    only_doubts=st.booleans(),
 )
 def test_a_promise_about_a_feature_holds_everywhere(
-    seed: int, signs: list[int], n_values: int, min_weight: float
+    seed: int, signs: list[int], n_values: int, min_weight: float, *, only_doubts: bool
 ) -> None:
     """Whatever the labels are: raising a feature of sign 1 never lowers the logit, one of sign -1 never raises it."""
     rng = np.random.default_rng(seed)
@@ -26,7 +27,10 @@ def test_a_promise_about_a_feature_holds_everywhere(
     is_right = rng.random(80) < rng.random()
     config = BoostConfig(n_trees=6, rate=0.5, min_weight=min_weight, l2=0.5)
     weights = rng.random(80) * 2
-    verifier = Verifier(boost(x, is_right, logits=rng.normal(size=80), weights=weights, signs=signs, config=config))
+    doubts = [sign < 1 for sign in signs] if only_doubts else None
+    logits = rng.normal(size=80)
+    verifier = Verifier(boost(x, is_right, logits=logits, weights=weights, signs=signs, config=config, doubts=doubts))
+    assert not only_doubts or max(verifier.logit(row) for row in x) <= 0.0
     for feature, sign in enumerate(signs):
         for row in x[:8]:
             steps = np.repeat(row[None], 12, axis=0)

@@ -149,3 +149,29 @@ def test_labels_of_one_kind_stay_within_reach() -> None:
     trees = boosted(x, np.ones(len(x), np.bool_))
     assert np.isfinite(trees["leaf"]).all()
     assert (logits_of(trees, x) > 1.0).all()
+
+
+def test_trees_that_doubt_say_nothing_where_what_they_ask_about_is_0() -> None:
+    """Wrong where the first feature is set and the second not high: where it is not set, not one bit is added."""
+    x, others = drawn(14), drawn(15)
+    for rows in (x, others):
+        rows[:, 0] = rows[:, 0] > 0.5
+    trees = boosted(x, ~((x[:, 0] > 0) & (x[:, 1] < 0.8)), signs=[-1, 0, 0], doubts=[True, False, False])
+    added = logits_of(trees, others)
+    is_wrong = (others[:, 0] > 0) & (others[:, 1] < 0.75)
+    assert (added[others[:, 0] == 0] == 0.0).all()
+    assert (added <= 0.0).all()
+    assert added[is_wrong].max() < -1.0
+    assert added[others[:, 1] > 0.85].min() > -1.0
+    assert set(trees["feature"][trees["threshold"][:, 0] < 1e5, 0].tolist()) == {0}
+
+
+def test_trees_that_have_no_reason_to_doubt_say_nothing_at_all() -> None:
+    """What is set is right, what is wrong has nothing set, or too few rows to rest a leaf on."""
+    x = drawn(16)
+    x[:, 0] = x[:, 0] > 0.5
+    rare = x.copy()
+    rare[:, 0] = np.arange(len(x)) < 4
+    for rows, is_right in ((x, x[:, 0] > 0), (rare, rare[:, 0] == 0)):
+        trees = boosted(rows, is_right, signs=[-1, 0, 0], doubts=[True, False, False])
+        assert (logits_of(trees, rows) == 0.0).all()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,11 +10,11 @@ import pytest
 from fitting import EMBEDDER, made_rows
 
 from semcache.build import certifying, fit, fit_queries, own_trees
-from semcache.build.certifying import Evidence, Trial
+from semcache.build.certifying import Evidence, Trial, confidences
 from semcache.build.fit import Fitted, fit_decision
 from semcache.build.fit_queries import Asked, Rows, plan_fitting
 from semcache.build.generic import generic_counts, generic_levels, generic_trees
-from semcache.build.judging import Outcome
+from semcache.build.judging import Outcome, judge_twins
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
@@ -253,9 +254,9 @@ def test_plentiful_traffic_chooses_before_it_certifies() -> None:
     choosing, certified = list[set[str]](), list[tuple[set[str], str, float]]()
     certify = certifying.certify_trial
 
-    def note_choosing(outcomes: list[Outcome], seed: int) -> bool:
+    def note_choosing(outcomes: list[Outcome], seed: int, *, twins: Sequence[Outcome]) -> bool:
         choosing.append({outcome.query.text for outcome in outcomes})
-        return own_trees.own_rank_better(outcomes, seed)
+        return own_trees.own_rank_better(outcomes, seed, twins=twins)
 
     def note_certifying(trial: Trial, evidence: Evidence, *arguments: Any, alpha: float) -> Any:
         certified.append(({outcome.query.text for outcome in evidence.traffic}, trial.fitted, alpha))
@@ -274,11 +275,33 @@ def test_plentiful_traffic_chooses_before_it_certifies() -> None:
 
 def test_traffic_that_own_trees_do_not_rank_better_certifies_those_that_ship(monkeypatch: pytest.MonkeyPatch) -> None:
     """With all of alpha, too."""
-    monkeypatch.setattr(fit, "own_rank_better", lambda _outcomes, _seed: False)
+    monkeypatch.setattr(fit, "own_rank_better", lambda *_, **__: False)
     fitted = with_traffic(asked_of(made_rows(400), 900, n_outside=300))
     (certificate,) = fitted.info.certificates
     assert (fitted.info.fitted, fitted.info.n_fitted, fitted.info.n_trees) == ("generic", 0, 1)
     assert certificate.calibration.source == "traffic"
+
+
+def test_trees_fitted_on_traffic_doubt_near_twins() -> None:
+    """One tree that ships here, 160 own ones, and 40 fitted on twins, which saw every row as traffic does."""
+    made = list[Outcome]()
+
+    def note(*arguments: Any) -> list[Outcome]:
+        made.extend(judge_twins(*arguments))
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "judge_twins", note)
+        fitted = with_traffic(asked_of(made_rows(400), 900, n_outside=300))
+        assert with_traffic([]).info.n_trees == 161
+    assert fitted.info.n_trees == 201
+    assert len(made) > 1000
+    assert not any(outcome.judged.is_right for outcome in made)
+    n_rows = {round(float(np.exp(outcome.judged.features[FEATURES.index("answer_rows")]))) for outcome in made}
+    assert n_rows == {4}  # none of an answer's rows is left out
+    served = [outcome for outcome in made if not outcome.judged.is_guarded]
+    doubted, before = (confidences(trees, served) for trees in (fitted.arrays.trees, fitted.arrays.trees[:161]))
+    assert doubted.mean() < before.mean() - 0.02
 
 
 def test_too_little_traffic_leaves_the_build_as_it_was() -> None:

@@ -8,7 +8,7 @@ import pytest
 from fitting import made_rows
 
 from semcache.build import fit_queries
-from semcache.build.fit_queries import draw, plan_fitting, plan_queries
+from semcache.build.fit_queries import draw, plan_fitting, plan_queries, plan_twins
 
 ROWS = made_rows(400)
 OUTSIDE = {"outside", "reject", "twin"}
@@ -91,6 +91,19 @@ def test_trees_are_fitted_on_every_wording_of_the_entries_given() -> None:
 def test_no_entry_is_nothing_to_fit_on() -> None:
     """A corpus too small for trees of its own."""
     assert plan_fitting(ROWS, set(), seed=0) == []
+
+
+def test_twins_are_made_of_indexed_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of a guard or of a row without a vector; at most so many, the same each time, whatever there is beside."""
+    planned = plan_twins(ROWS, seed=0)
+    assert len(planned) == 2000
+    assert all(query.kind == "twin" and query.is_new and query.is_outside for query in planned)
+    assert all(ROWS.entries[query.row] == query.entry >= 0 for query in planned)
+    assert all(query.text != ROWS.texts[query.row] for query in planned)
+    assert planned == plan_twins(ROWS, seed=0) != plan_twins(ROWS, seed=1)
+    monkeypatch.setattr(fit_queries, "_MAX_TWINS", 7)
+    assert plan_twins(ROWS, seed=0) == planned[:7]
+    assert plan_twins(replace(ROWS, vectors=np.zeros_like(ROWS.vectors)), seed=0) == []
 
 
 def test_a_small_namespace_beside_a_large_one_is_asked_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

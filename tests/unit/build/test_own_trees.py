@@ -1,21 +1,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from fitting import EMBEDDER, made_rows
 
 from semcache.build import own_trees
 from semcache.build.certifying import confidences
-from semcache.build.fit_queries import plan_queries
+from semcache.build.fit_queries import plan_queries, plan_twins
 from semcache.build.generic import generic_trees
-from semcache.build.judging import Outcome, embedded, judge
+from semcache.build.judging import Outcome, embedded, judge, judge_twins, known_rows
 from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
 from semcache.config import BuildConfig
+from semcache.core.features import FEATURES
+from semcache.core.lexical import MISMATCHES
 from semcache.core.verifier import TREE
 
 CONFIG = BuildConfig(model="hashing", adapter=False)
+FACTS = [i for i, name in enumerate(FEATURES) if name in MISMATCHES]
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +29,14 @@ def outcomes() -> list[Outcome]:
     rows = made_rows(500)
     planned = plan_queries(rows, outside_share=0.4, seed=0)
     return judge(rows, embedded(rows, planned, EMBEDDER.embed), None, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def twins() -> list[Outcome]:
+    """Give near twins of the same corpus that get the answer of their text."""
+    rows = made_rows(500)
+    known = known_rows(rows, rows.vectors, CONFIG)
+    return judge_twins(rows, known, embedded(rows, plan_twins(rows, seed=0), EMBEDDER.embed), None)
 
 
 def labelled_at_random(outcomes: list[Outcome]) -> list[Outcome]:
@@ -42,6 +55,48 @@ def test_own_trees_stand_on_those_that_ship(outcomes: list[Outcome]) -> None:
     assert trees[:n_generic].tobytes() == generic_trees().tobytes()
     assert len(trees) == n_generic + 160
     assert with_own([]).tobytes() == generic_trees().tobytes()
+
+
+def test_trees_that_doubt_stand_on_own_ones(outcomes: list[Outcome], twins: list[Outcome]) -> None:
+    """Forty more, the others to the bit; they doubt twins, and nothing in which no fact differs."""
+    own, doubting = with_own(outcomes), with_own(outcomes, twins)
+    assert doubting[: len(own)].tobytes() == own.tobytes()
+    assert len(doubting) == len(own) + 40
+    served = [outcome for outcome in outcomes if not outcome.judged.is_guarded]
+    lowered = confidences(own, served) - confidences(doubting, served)
+    differs = np.array([bool(outcome.judged.features[FACTS].any()) for outcome in served])
+    assert (lowered[~differs] == 0.0).all()
+    assert (lowered >= 0.0).all()
+    made = [twin for twin in twins if not twin.judged.is_guarded]
+    assert confidences(doubting, made).mean() < confidences(own, made).mean() - 0.02
+
+
+def test_queries_that_are_right_outweigh_twins(outcomes: list[Outcome], twins: list[Outcome]) -> None:
+    """A tenth of their weight doubts what all of them say is no other question: nine in ten remain."""
+    made = [twin for twin in twins if not twin.judged.is_guarded]
+    queries = [*outcomes, *(replace(twin, judged=replace(twin.judged, is_right=True)) for twin in made)]
+    assert confidences(with_own(queries, made), made).mean() == pytest.approx(0.9, abs=0.02)
+    assert confidences(with_own(outcomes, made), made).mean() < 0.5
+
+
+def test_twins_that_a_guard_catches_teach_nothing(outcomes: list[Outcome], twins: list[Outcome]) -> None:
+    """They are never served, so there is nothing to doubt."""
+    caught = [replace(twin, judged=replace(twin.judged, is_guarded=True)) for twin in twins]
+    assert with_own(outcomes, caught).tobytes() == with_own(outcomes).tobytes()
+
+
+def test_twins_take_part_in_the_choice(outcomes: list[Outcome], twins: list[Outcome]) -> None:
+    """What is compared are the trees that a build would take: with those that doubt."""
+    seen = list[int]()
+
+    def note(_outcomes: list[Outcome], made: list[Outcome]) -> npt.NDArray[Any]:
+        seen.append(len(made))
+        return generic_trees()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_trees, "with_own", note)
+        assert not own_rank_better(outcomes, 0, twins=twins)
+    assert seen == [len(twins)] * 5
 
 
 def test_own_trees_are_better_than_none(outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
