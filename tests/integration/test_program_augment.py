@@ -147,28 +147,32 @@ def test_a_refusal_is_one_line_and_keeps_what_came(corpus: Path) -> None:
         failed = semcache(*command(corpus, stub, "--concurrency", "1"))
         assert (failed.code, failed.out) == (1, "")
         assert failed.err.startswith(f"semcache: {stub.base_url}: HTTP 401: no money left on ***")
-        stub.behave = lambda _stub, _request: None
+        stub.behave = answer_all
         done = semcache(*command(corpus, stub))
         assert (done.code, stub.asked) == (0, all_asked())
     check_whole(corpus)
 
 
 class Gate:
-    """Lets a number of requests through and holds the others."""
+    """Lets a number of requests through, holds the others until it is opened, and refuses them then."""
 
     def __init__(self, n_open: int) -> None:
         self.n_open = n_open
         self.opened = threading.Event()
 
     def __call__(self, stub: Stub, _: dict[str, Any]) -> Answer | None:
-        """Hold what comes too late; nobody waits for its answer any more."""
+        """Refuse what comes too late, a second attempt of it too: who was killed is answered nothing more."""
         with stub.lock:
             self.n_open -= 1
             is_held = self.n_open < 0
-        if is_held and not self.opened.is_set():
+        if is_held:
             self.opened.wait(30)
             return 500, {}, b""
         return None
+
+
+def answer_all(_stub: Stub, _request: dict[str, Any]) -> None:
+    """Answer every request from now on."""
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
@@ -202,6 +206,7 @@ def test_a_run_that_is_killed_and_resumed_loses_and_repeats_nothing(corpus: Path
             assert b"every answer that had come is kept" in err
         answered = sum(stub.asked.values())
         assert answered == 3 * n_answers
+        stub.behave = answer_all
         done = semcache(*command(corpus, stub))
         assert (done.code, stub.asked) == (0, all_asked())
     check_whole(corpus)
@@ -231,6 +236,7 @@ def test_two_runs_of_one_corpus_do_not_mix(corpus: Path) -> None:
         first = subprocess.Popen([sys.executable, "-m", "semcache", *command(corpus, stub)], stdout=subprocess.DEVNULL)
         wait_for(lambda: stub.n_requests > 0)
         second = semcache(*command(corpus, stub))
+        stub.behave = answer_all
         gate.opened.set()
         assert first.wait(60) == 0
     assert (second.code, second.err.count("another process augments this corpus")) == (1, 1)
