@@ -48,11 +48,11 @@ def build_inputs(plan: RebuildPlan) -> Inputs:
     return {**_texts(plan), **_files(plan.traffic), "settings": settings, "semcache": __version__}
 
 
-def gate_inputs(plan: RebuildPlan, *, live: str) -> Inputs:
-    """Return what the verdict of the gates depends on."""
+def gate_inputs(plan: RebuildPlan, build: Inputs, *, live: str) -> Inputs:
+    """Return what the verdict of the gates depends on, beside what `build_inputs` returned."""
     remote = "" if plan.publish is None else plan.publish.remote
     gates = _digest({**asdict(plan.gates), "remote": remote})
-    return {**build_inputs(plan), **_files(plan.queries), "gates": gates, "live version": live}
+    return {**build, **_files(plan.queries), "gates": gates, "live version": live}
 
 
 def harvest_inputs(plan: HarvestPlan, *, live: str) -> Inputs:

@@ -224,7 +224,7 @@ class _Run:
 
     def _build(self) -> None:
         inputs, live = build_inputs(self._plan), self._live()
-        judged = gate_inputs(self._plan, live=live or "")
+        judged = gate_inputs(self._plan, inputs, live=live or "")
         choice = choose(
             self._journal,
             inputs,
@@ -250,8 +250,9 @@ class _Run:
 
         def check(folder: Path) -> None:
             passed, live = self._journal.stages.get(PASSED), self._live()
-            is_mended = live is None or live == folder.name or self._readable(live) is None
-            is_known = is_mended and passed is not None and passed.version == folder.name and not self._force
+            is_known = passed is not None and passed.version == folder.name and not self._force
+            if is_known and live is not None and live != folder.name:
+                is_known = self._readable(live) is None  # it takes the place of a damaged one; else it is judged anew
             note = f"{why}; it makes a version that passed before" if is_known else why
             self._tell("build", "done", note, seconds=time.perf_counter() - began)
             if not is_known:

@@ -39,6 +39,7 @@ def failure_of(error: Exception, url: str, *, config: RemoteConfig) -> RemoteErr
         return ObjectMissingError(url)
     if isinstance(error, FileExistsError):
         return ObjectExistsError(url)
+    # of Python's own kinds only these tell of the remote; a TypeError or KeyError is a mistake, ours or the library's
     if type(error).__module__ == "builtins" and not isinstance(error, OSError | NotImplementedError):
         return None
     reason, may_pass = _unavailable(error, status, config)

@@ -79,11 +79,12 @@ def test_a_verdict_depends_on_bounds_and_on_what_is_live(tmp_path: Path) -> None
     """So a person who widens a bound, or rolls back, has the version judged anew."""
     plan = RebuildPlan("t", (tmp_path / "a.jsonl",))
     wider = RebuildPlan("t", plan.corpora, gates=GateConfig(max_growth=3))
-    before = gate_inputs(plan, live="v1")
-    assert changed(before, gate_inputs(wider, live="v1")) == ["gates"]
-    assert changed(before, gate_inputs(plan, live="v2")) == ["live version"]
+    build = build_inputs(plan)
+    before = gate_inputs(plan, build, live="v1")
+    assert changed(before, gate_inputs(wider, build, live="v1")) == ["gates"]
+    assert changed(before, gate_inputs(plan, build, live="v2")) == ["live version"]
     elsewhere = RebuildPlan("t", plan.corpora, publish=PublishPlan("s3://bucket"))
-    assert changed(before, gate_inputs(elsewhere, live="v1")) == ["gates"]
+    assert changed(before, gate_inputs(elsewhere, build, live="v1")) == ["gates"]
 
 
 def test_the_order_of_corpora_counts(tmp_path: Path) -> None:
