@@ -73,7 +73,7 @@ _DOCUMENTED = {
     "unit": "0 or 1: the same numbers of different units.",
     "quantifier": "0 to 1: 1 for different ones (first, last), .75 for one on one side, .25 for all or many.",
     "time": "0 or 1: a word of time (now, today, latest) on one side.",
-    "negation": "0, .5 or 1: negated on one side; .5 where one of them only tells of a fault.",
+    "negation": "0, .5 or 1: how many more negations one side has; one that only tells of a fault is a half.",
     "antonym": "0, .5 or 1: opposites that stand for each other; .5 where one side has both.",
     "undoing": "0 or 1: only one side has an unmatched verb that undoes or withholds (cancel, skip, restore).",
     "exclusive": "0 or 1: different members of one exclusive set stand for each other (mysql, postgres).",
@@ -99,7 +99,7 @@ _WEAK_QUANTIFIERS = frozenset({"all", "many", "both"})
 _DIRECTED = frozenset({"to", "from", "with", "instead"})
 _NEAR_QUESTIONS = frozenset({"how", "what", "yes"})
 _SET_TERMS = frozenset(SET_OF)
-_PREFIXES = ("un", "dis", "non")
+_PREFIXES = ("un", "dis", "non", "in", "im", "il", "ir")
 
 
 def token_slot(token: str, n_slots: int) -> int:
@@ -134,7 +134,7 @@ class TokenRarity(dict[str, float]):
 
 
 class _Opposites(dict[str, frozenset[str]]):
-    """The opposites of each term: those of the table, and what un-, dis- and non- make of it."""
+    """The opposites of each term: those of the table, and what a prefix such as un- or in- makes of it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ def compare(query: Lexical, variant: Lexical, idf: Rarity) -> tuple[float, ...]:
             else _CLEAR3
         ),
         *(_CLEAR_FACTS if query.facts == variant.facts else _facts(query.facts, variant.facts)),
-        abs(query.negation - variant.negation),
+        min(1.0, abs(query.negation - variant.negation)),
         *(_swaps(lone, lacking, query, variant) if lone or lacking else (0.0, 0.0, 0.0)),
         *(0.0 if query.question == variant.question else _question(query.question, variant.question),),
         *(_roles(query, variant) if query.roles and variant.roles else (0.0, 0.0)),

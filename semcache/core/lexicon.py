@@ -670,17 +670,25 @@ sun: sunday sundays
 """)
 
 NEGATIONS = _words("""
+barely hardly rarely scarcely seldom
 non excluding ain't aren't arent can't cannot cant couldn't couldnt didn't didnt doesn't doesnt don't dont except
 excluding hadn't
 hadnt hasn't hasnt haven't havent isn't isnt lacking minus mustn't mustnt n't needn't neither never no nobody none nor
 not nothing nowhere sans shouldn't shouldnt w/o wasn't wasnt weren't werent without won't wont wouldn't wouldnt
 """)
 
-NEGATING_VERBS = _words("avoid avoids avoiding prevent prevents preventing omit omitting exclude")
-"""Verbs that negate what stands behind them."""
+NEGATING_VERBS = _words("""
+absent avoid avoids avoiding exclude lack lacks lacked omit omitting prevent prevents preventing
+""")
+"""Words with a weight of their own that negate what stands behind them."""
 
-WEAK_NEGATIONS = _words("cannot can't cant couldn't couldnt won't wont ain't")
-"""Negations that mostly tell of a fault ("it won't start"), which can be told without one ("it fails to start")."""
+FAILING = _words("fail fails failed failing failure inability refuse refuses refused refusing unable")
+"""Before "to" these tell of a fault: "it fails to start", "unable to log in"."""
+
+WEAK_NEGATIONS = FAILING | _words("""
+ain't barely can't cannot cant couldn't couldnt hardly rarely scarcely seldom won't wont
+""")
+"""Negations that mostly tell of a fault ("it won't start"), which can be told without one; or that leave something."""
 
 NOT_NEGATED = _words("""
 care just know matter mind only remember sure understand
@@ -894,5 +902,8 @@ tale tapped taped trial unite united untied window word words
 
 NOT_PREFIXED = _words("""
 count cover discount discover dispatch display distanc patch play tanc under union unit universal until
+imag impact impart import impos impress imprint improv inbound inbox incom increas index indoor inflow inform ingrain
+inlet inlin innat input insert insid insight insist install instanc insur intact intak intend intens intent intern
+invent invest invit invoic involv irat
 """)
-"""Terms that only look as if un-, dis- or non- turned them over."""
+"""Terms that only look as if un-, dis-, non-, in-, im-, il- or ir- turned them over."""

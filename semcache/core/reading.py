@@ -55,6 +55,7 @@ _SEPARABLE: dict[str, frozenset[str]] = {
 _SWITCHED = {"on": "enable", "off": "disable"}
 """What these mean at the end of a text: "maintenance mode off"."""
 _GAP = 3
+_MOST_NEGATED = 2.0
 _TELLING = HEAD | ASKS | NEGATES | POINTS | NUMBER | VERSION | DATE | QUANTIFIES | QUALIFIES | TIME | COMPARES
 """Bits of words that say more than where a role begins or ends, or what it holds."""
 _NOWHERE: Word = (FUNCTION | ENDS, "", "", "")
@@ -71,7 +72,7 @@ class Lexical(NamedTuple):
         identifiers: terms that are code, paths, flags or quoted: never misspelt.
         facts: numbers, quantities in base units, units, versions, dates, quantifiers, qualifiers, time words.
         roles: terms behind a telling preposition, with what it says: ("to", "postgr").
-        negation: 1.0 where something is negated, 0.5 where only a fault is told, else 0.0.
+        negation: 1.0 for each negation, 0.5 for each that only tells of a fault; 2.0 at most.
         question: how, what, why, when, where, who, amount, yes, or "" for a command or keywords.
         points: whether it points at something said before ("it", "these").
     """
@@ -248,11 +249,11 @@ class _Reader:
 
     def _negate(self, index: int, low: str) -> None:
         after = self._ahead(index)[3]
-        if after in lexicon.NOT_NEGATED or (low, after) in lexicon.BOUNDS:
+        if after in lexicon.NOT_NEGATED or (low, after) in lexicon.BOUNDS or (low in lexicon.FAILING and after != "to"):
             return
         is_cannot = low == "not" and self._ahead(index, -1)[3] in {"can", "could", "will"}
         weak = is_cannot or low in lexicon.WEAK_NEGATIONS or after in lexicon.FAULTS
-        self.negation = max(self.negation, 0.5 if weak else 1.0)
+        self.negation = min(_MOST_NEGATED, self.negation + (0.5 if weak else 1.0))
 
     def _role(self, index: int, low: str) -> str:
         """Return what a preposition says of the words behind it; "to" before a verb says nothing."""

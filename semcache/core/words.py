@@ -102,7 +102,7 @@ _SAYINGS: tuple[tuple[int, frozenset[str]], ...] = (
     (FUNCTION, lexicon.FUNCTION_WORDS),
     (INNER, lexicon.DETERMINERS),
     (NEGATES | FUNCTION, lexicon.NEGATIONS),
-    (NEGATES, lexicon.NEGATING_VERBS),
+    (NEGATES, lexicon.NEGATING_VERBS | lexicon.FAILING),
     (ROLE | FUNCTION, frozenset(lexicon.ROLES)),
     (ASKS, frozenset(lexicon.QUESTIONS)),
     (NUMBER, frozenset(lexicon.NUMBER_WORDS) - {"one"}),
