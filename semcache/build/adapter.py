@@ -1,8 +1,8 @@
 """Learns a bundle's adapter: a dim x dim matrix that draws texts of one answer together, others apart.
 
 It starts at the identity and is trained with a supervised contrastive loss (temperature 0.05) by Adam on batches of
-pairs, each row shaken by noise: 400 steps, seconds on a CPU, and one matrix-vector product at lookup. Deterministic for a
-seed.
+pairs, each row shaken by noise: 400 steps, seconds on a CPU, and one matrix-vector product at lookup. Deterministic
+for a seed.
 
 Source: Khosla et al.: Supervised Contrastive Learning (2020), the loss with the sum outside the logarithm. Noise of
 half a unit row's length keeps few rows from being learned by heart; docs/quality.md has what it earns.
