@@ -1,7 +1,7 @@
 """The verifier: features in, the probability that serving the candidate is right out.
 
-A sum of small trees: those fitted once on many public sets ("generic"), then those that a corpus with queries
-enough adds of its own. In most features a mismatch can only lower the confidence (monotone trees).
+A sum of small trees: those fitted once on many public sets ("generic"), and those that a corpus with queries enough
+puts over a share of them. In most features a mismatch can only lower the confidence (monotone trees).
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ SIGNS = tuple(
     1 if name in _RISING else 0 if i < len(RETRIEVAL) or name in _FREE else -1 for i, name in enumerate(FEATURES)
 )
 """Of each feature: 1 where it may only raise the confidence, -1 only lower it, 0 either."""
+
+
+def weakened(trees: npt.NDArray[Any], share: float) -> npt.NDArray[Any]:
+    """Return (n,) of `TREE` that say a share of what these say."""
+    weaker = trees.copy()
+    weaker["leaf"] *= np.float32(share)
+    return weaker
 
 
 def _leaf_of_turns() -> npt.NDArray[np.intp]:

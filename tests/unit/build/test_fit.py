@@ -283,7 +283,7 @@ def test_traffic_that_own_trees_do_not_rank_better_certifies_those_that_ship(mon
 
 
 def test_trees_fitted_on_traffic_doubt_near_twins() -> None:
-    """One tree that ships here, 160 own ones, and 40 fitted on twins, which saw every row as traffic does."""
+    """Behind the own ones stand 40 that are fitted on twins, which saw every row as traffic does."""
     made = list[Outcome]()
 
     def note(*arguments: Any) -> list[Outcome]:
@@ -293,15 +293,13 @@ def test_trees_fitted_on_traffic_doubt_near_twins() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit, "judge_twins", note)
         fitted = with_traffic(asked_of(made_rows(400), 900, n_outside=300))
-        assert with_traffic([]).info.n_trees == 161
-    assert fitted.info.n_trees == 201
     assert len(made) > 1000
     assert not any(outcome.judged.is_right for outcome in made)
     n_rows = {round(float(np.exp(outcome.judged.features[FEATURES.index("answer_rows")]))) for outcome in made}
     assert n_rows == {4}  # none of an answer's rows is left out
     served = [outcome for outcome in made if not outcome.judged.is_guarded]
-    doubted, before = (confidences(trees, served) for trees in (fitted.arrays.trees, fitted.arrays.trees[:161]))
-    assert doubted.mean() < before.mean() - 0.02
+    doubted, before = (confidences(trees, served) for trees in (fitted.arrays.trees, fitted.arrays.trees[:-40]))
+    assert doubted.mean() < 0.9 * before.mean()
 
 
 def test_too_little_traffic_leaves_the_build_as_it_was() -> None:

@@ -17,7 +17,7 @@ from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
 from semcache.config import BuildConfig
 from semcache.core.features import FEATURES
 from semcache.core.lexical import MISMATCHES
-from semcache.core.verifier import TREE
+from semcache.core.verifier import TREE, weakened
 
 CONFIG = BuildConfig(model="hashing", adapter=False)
 FACTS = [i for i, name in enumerate(FEATURES) if name in MISMATCHES]
@@ -48,13 +48,24 @@ def labelled_at_random(outcomes: list[Outcome]) -> list[Outcome]:
     ]
 
 
-def test_own_trees_stand_on_those_that_ship(outcomes: list[Outcome]) -> None:
-    """First the generic ones, to the bit, then 160 more; nothing to fit on adds none."""
+def test_own_trees_stand_on_half_of_those_that_ship(outcomes: list[Outcome]) -> None:
+    """First the generic ones, each saying half, then a line's, then 80 more; nothing to fit on leaves what ships."""
     trees = with_own(outcomes)
     n_generic = len(generic_trees())
-    assert trees[:n_generic].tobytes() == generic_trees().tobytes()
-    assert len(trees) == n_generic + 160
+    assert trees[:n_generic].tobytes() == weakened(generic_trees(), 0.5).tobytes()
+    assert 1 < len(trees) - n_generic - 80 <= len(FEATURES) + 1
     assert with_own([]).tobytes() == generic_trees().tobytes()
+
+
+def test_the_line_ranks_what_is_surest(outcomes: list[Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it more of the queries it never saw are served at the strictest levels, where few teach anything."""
+    monkeypatch.setattr(own_trees, "generic_trees", lambda: np.zeros(1, TREE))
+    is_first = np.random.default_rng(0).random(len(outcomes)) < 0.3
+    learned = [outcome for outcome, is_one in zip(outcomes, is_first, strict=True) if is_one]
+    others = [outcome for outcome, is_one in zip(outcomes, is_first, strict=True) if not is_one]
+    with_line = mean_coverage(confidences(with_own(learned), others), others)
+    monkeypatch.setattr(own_trees, "LINE_SHARE", 0.0)
+    assert with_line > mean_coverage(confidences(with_own(learned), others), others)
 
 
 def test_trees_that_doubt_stand_on_own_ones(outcomes: list[Outcome], twins: list[Outcome]) -> None:
@@ -68,7 +79,7 @@ def test_trees_that_doubt_stand_on_own_ones(outcomes: list[Outcome], twins: list
     assert (lowered[~differs] == 0.0).all()
     assert (lowered >= 0.0).all()
     made = [twin for twin in twins if not twin.judged.is_guarded]
-    assert confidences(doubting, made).mean() < confidences(own, made).mean() - 0.02
+    assert confidences(doubting, made).mean() < 0.9 * confidences(own, made).mean()
 
 
 def test_queries_that_are_right_outweigh_twins(outcomes: list[Outcome], twins: list[Outcome]) -> None:
