@@ -1,7 +1,7 @@
 """Fits and certifies the decision of a bundle: adapter, verifier, certificates. Deterministic for a seed.
 
 What is fitted and what is certified share no query, and no entry but in traffic; the adapter that judges a query
-never saw it.
+never saw it. What traffic taught is written down, so that no later build certifies on it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,34 @@ import numpy as np
 from semcache.build.adapter import adapt_all
 from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
 from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_queries, plan_twins
-from semcache.build.folds import Fold, fold_adapters, judge_by_folds, train
+from semcache.build.folds import Fold, Taught, can_adapt, fold_adapters, judge_by_folds, judge_learning, train
 from semcache.build.generic import generic_trees
-from semcache.build.judging import Embed, Outcome, Pairs, embedded, judge, judge_traffic, judge_twins, known_rows
+from semcache.build.judging import (
+    AskedPair,
+    AskedPairs,
+    Embed,
+    Outcome,
+    Pairs,
+    embedded,
+    judge,
+    judge_traffic,
+    judge_twins,
+    known_rows,
+)
 from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
 from semcache.bundle.decision import DecisionArrays
 from semcache.config import BuildConfig
 from semcache.core.certify import ALPHA, hits_needed
 from semcache.core.features import FEATURES
+from semcache.core.learned import Digests, are_learned, digests
 from semcache.core.manifest import DecisionInfo
+from semcache.core.text import normalise
 from semcache.core.vectors import FloatRows
 
 _MIN_GAIN = 0.01
 _MIN_ENTRIES = 300  # with paraphrases: half of them fit trees, half certify
-_MIN_TRAFFIC = 300  # labelled queries, to fit trees on
-_FIT_SHARE, _GRID_SHARE = 0.4, 0.1  # of traffic; the rest certifies
+_MIN_TRAFFIC = 300  # labelled queries, to learn from
+_FIT_SHARE, _GRID_SHARE = 0.4, 0.1  # of traffic; what is learned from, and what says where to try; the rest certifies
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +52,11 @@ class Kept:
 
     Attributes:
         adapter: (dim, dim) float32; None where vectors are used as they are.
+        learned: (n,) digests of the texts that it learned from.
     """
 
     adapter: FloatRows | None
+    learned: Digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +92,48 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+class _Parts:
+    """Traffic in three parts; a text is always in the same one.
+
+    Attributes:
+        learning: what trees and adapter learn from; none where `n_to_fit` is too little for that.
+        grid: what says where thresholds are worth trying.
+        certifying: none that any version's adapter learned from.
+        n_to_fit: queries to learn from.
+    """
+
+    learning: AskedPairs
+    grid: AskedPairs
+    certifying: AskedPairs
+    n_to_fit: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Adapted:
+    """An adapter and what was judged while it was chosen.
+
+    Attributes:
+        adapter: None where vectors are used as they are.
+        folds: adapters that judge in its place what it learned from; none without it.
+        others: written queries that certify nothing.
+        learning: queries of traffic that were learned from.
+    """
+
+    adapter: FloatRows | None
+    folds: Sequence[Fold]
+    others: list[Outcome]
+    learning: list[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
 class _Traffic:
-    """Judged traffic in three parts; a text is always in the same one.
+    """Judged traffic.
 
     Attributes:
         twins: near twins of what is indexed, made where there is enough to fit on.
     """
 
-    fitting: list[Outcome]
+    learning: list[Outcome]
     grid: list[Outcome]
     certifying: list[Outcome]
     twins: Sequence[Outcome] = ()
@@ -102,44 +151,67 @@ def fit_decision(
         traffic: a sample of the queries to come.
         kept: of the version that this one follows; None to learn everything anew.
     """
-    adapter, folds, others = _adapting(rows, config, embed, kept)
+    parts = _parted(traffic, embed, config, kept)
+    adapted = _adapting(rows, parts, config, embed, kept)
+    adapter = adapted.adapter
     known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
-    vectors = adapt_all(embed([query.text for query in traffic]), adapter) if traffic else rows.vectors[:0]
-    asked = _parted(judge_traffic(rows, known, traffic, vectors, config), config)
-    if len(asked.fitting) >= _MIN_TRAFFIC:
-        twins = embedded(rows, plan_twins(rows, seed=config.seed), embed)
-        asked = replace(asked, twins=judge_twins(rows, known, twins, adapter))
-    trials = _trials(asked, rows, partial(_judge_by, rows, folds, config), config, embed)
+    grid, certifying = (judge_traffic(rows, known, part, adapter, config) for part in (parts.grid, parts.certifying))
+    twins = embedded(rows, plan_twins(rows, seed=config.seed), embed) if parts.learning else ()
+    asked = _Traffic(adapted.learning, grid, certifying, judge_twins(rows, known, twins, adapter))
+    trials = _trials(asked, rows, partial(_judge_by, rows, adapted.folds, config), config, embed)
     # Those that certify choose nothing, but for the better of two trials, each of which then gets half of alpha.
     alpha = ALPHA / len(trials)
-    grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.fitting, *asked.grid]
-    evidence = Evidence(asked.certifying, others, grid)
+    grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.learning, *asked.grid]
+    evidence = Evidence(asked.certifying, adapted.others, grid)
     certified = [certify_trial(trial, evidence, rows.namespace_names, config, alpha=alpha) for trial in trials]
     best = max(certified, key=lambda one: one.coverages)
-    arrays = DecisionArrays(adapter, *known.facts(), rows.words, rows.rarity, best.trial.trees)
-    use = _use(asked, rows.namespace_names, hits_needed(config.max_error, alpha))
-    return Fitted(arrays, _info(best, config, has_adapter=adapter is not None), known.vectors, use)
+    learned = _learned(parts, kept, adapter)
+    arrays = DecisionArrays(adapter, *known.facts(), rows.words, rows.rarity, best.trial.trees, learned)
+    info = _info(best, config, has_adapter=adapter is not None, n_learned=len(learned))
+    use = _use(asked, parts.n_to_fit, rows.namespace_names, hits_needed(config.max_error, alpha))
+    return Fitted(arrays, info, known.vectors, use)
 
 
-def _adapting(
-    rows: Rows, config: BuildConfig, embed: Embed, kept: Kept | None
-) -> tuple[FloatRows | None, list[Fold], list[Outcome]]:
-    """Return the adapter, those that judge in its place, and judged queries that certify nothing.
+def _parted(traffic: Sequence[Asked], embed: Embed, config: BuildConfig, kept: Kept | None) -> _Parts:
+    texts = [query.text for query in traffic]
+    is_learned = are_learned(texts, digests(()) if kept is None else kept.learned)
+    learning, grid, certifying = list[AskedPair](), list[AskedPair](), list[AskedPair]()
+    for query, vector, is_old in zip(traffic, embed(texts) if texts else (), is_learned, strict=True):
+        if not vector.any():
+            continue
+        share = draw(config.seed, "traffic", normalise(query.text))
+        is_learning, is_grid = is_old or share < _FIT_SHARE, share < _FIT_SHARE + _GRID_SHARE
+        (learning if is_learning else grid if is_grid else certifying).append((query, vector))
+    if len(learning) < _MIN_TRAFFIC:
+        return _Parts([], [*learning, *grid], certifying, len(learning))
+    return _Parts(learning, grid, certifying, len(learning))
 
-    Where nothing is kept, there is an adapter where it helps. One that is kept was learned from other rows; those that
-    judge are learned from these, each without the queries it judges.
+
+def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept: Kept | None) -> _Adapted:
+    """Return the adapter, those that judge in its place, and what they judged.
+
+    Where nothing is kept, there is an adapter where it helps: traffic says so where there is enough. One that is kept
+    was learned from other rows; those that judge are learned from these, each without the queries it judges.
     """
     choosing = _plan(rows, config.seed + 1, config, embed)
-    folds = fold_adapters(rows, config) if kept is None or kept.adapter is not None else []
-    if not folds:
-        return None, [], judge(rows, choosing, None, config)
-    adapted = judge_by_folds(rows, choosing, folds, config)
+    taught = Taught.by(parts.learning, dim=rows.vectors.shape[1])
+
+    def without() -> _Adapted:
+        learning = judge_traffic(rows, known_rows(rows, rows.vectors, config), parts.learning, None, config)
+        return _Adapted(None, (), judge(rows, choosing, None, config), learning)
+
+    if (kept is not None and kept.adapter is None) or not can_adapt(rows, taught, config):
+        return without()
+    folds = fold_adapters(rows, taught, config)
+    learning = judge_learning(rows, parts.learning, taught, config)
+    adapted = _Adapted(None, folds, judge_by_folds(rows, choosing, folds, config), learning)
     if kept is not None:
-        return kept.adapter, folds, adapted
-    plain = judge(rows, choosing, None, config)
-    if _generic_coverage(adapted) > _generic_coverage(plain) + _MIN_GAIN:
-        return train(rows, np.ones(len(rows.answers), np.bool_), config), folds, adapted
-    return None, [], plain
+        return replace(adapted, adapter=kept.adapter)
+    plain = without()
+    before, after = (one.learning if parts.learning else one.others for one in (plain, adapted))
+    if _generic_coverage(after) <= _generic_coverage(before) + _MIN_GAIN:
+        return plain
+    return replace(adapted, adapter=train(rows, np.ones(len(rows.answers), np.bool_), taught, config))
 
 
 def _generic_coverage(outcomes: Sequence[Outcome]) -> float:
@@ -154,15 +226,6 @@ def _judge_by(rows: Rows, folds: Sequence[Fold], config: BuildConfig, pairs: Pai
     return judge_by_folds(rows, pairs, folds, config) if folds else judge(rows, pairs, None, config)
 
 
-def _parted(outcomes: Sequence[Outcome], config: BuildConfig) -> _Traffic:
-    parts = _Traffic([], [], [])
-    for outcome in outcomes:
-        share = draw(config.seed, "traffic", outcome.query.text)
-        is_fitting, is_grid = share < _FIT_SHARE, share < _FIT_SHARE + _GRID_SHARE
-        (parts.fitting if is_fitting else parts.grid if is_grid else parts.certifying).append(outcome)
-    return parts
-
-
 def _trials(
     asked: _Traffic, rows: Rows, judge_planned: Callable[[Pairs], list[Outcome]], config: BuildConfig, embed: Embed
 ) -> list[Trial]:
@@ -173,10 +236,10 @@ def _trials(
     """
     written = judge_planned(_plan(rows, config.seed, config, embed))
     generic = Trial(generic_trees(), "generic", 0, written)
-    if len(asked.fitting) >= _MIN_TRAFFIC:
-        if not own_rank_better(asked.fitting, config.seed, twins=asked.twins):
+    if asked.learning:
+        if not own_rank_better(asked.learning, config.seed, twins=asked.twins):
             return [generic]
-        return [Trial(with_own(asked.fitting, asked.twins), "traffic", len(asked.fitting), written)]
+        return [Trial(with_own(asked.learning, asked.twins), "traffic", len(asked.learning), written)]
     if fit_entries := _entries_to_fit(written, config):
         fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
         held_out = [outcome for outcome in written if outcome.query.entry not in fit_entries]
@@ -192,12 +255,19 @@ def _entries_to_fit(outcomes: Sequence[Outcome], config: BuildConfig) -> set[int
     return {entry for entry in entries if draw(config.seed, "part", entry) < 0.5}
 
 
-def _info(best: Certified, config: BuildConfig, *, has_adapter: bool) -> DecisionInfo:
+def _learned(parts: _Parts, kept: Kept | None, adapter: FloatRows | None) -> Digests:
+    """Return digests of what trees and adapter learned from, whatever build the adapter is of."""
+    now = digests(query.text for query, _ in parts.learning)
+    return now if kept is None or adapter is None else np.union1d(kept.learned, now)
+
+
+def _info(best: Certified, config: BuildConfig, *, has_adapter: bool, n_learned: int) -> DecisionInfo:
     return DecisionInfo(
         features=FEATURES,
         n_trees=len(best.trial.trees),
         fitted=best.trial.fitted,
         n_fitted=best.trial.n_fitted,
+        n_learned=n_learned,
         has_adapter=has_adapter,
         n_neighbours=config.n_neighbours,
         wanted_error=config.max_error,
@@ -205,7 +275,7 @@ def _info(best: Certified, config: BuildConfig, *, has_adapter: bool) -> Decisio
     )
 
 
-def _use(asked: _Traffic, namespaces: Sequence[str], n_needed: int) -> TrafficUse:
+def _use(asked: _Traffic, n_to_fit: int, namespaces: Sequence[str], n_needed: int) -> TrafficUse:
     n_in = Counter(outcome.namespace for outcome in asked.certifying)
     n_certifying = {name: n_in[number] for number, name in enumerate(namespaces)}
-    return TrafficUse(len(asked.fitting), _MIN_TRAFFIC, n_certifying, n_needed)
+    return TrafficUse(n_to_fit, _MIN_TRAFFIC, n_certifying, n_needed)

@@ -1,4 +1,4 @@
-"""Adapters that were trained without a part of the corpus, so that queries made of that part can be judged by them."""
+"""Trains adapters: one to ship, and one for each part of what it learns from, to judge that part without it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,45 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from semcache.build.adapter import train_adapter
-from semcache.build.fit_queries import Rows, draw
-from semcache.build.judging import Outcome, Pairs, judge
+from semcache.build.adapter import adapt_all, train_adapter
+from semcache.build.fit_queries import Asked, Rows, draw
+from semcache.build.judging import AskedPairs, Outcome, Pairs, judge, judge_traffic, known_rows
 from semcache.build.known import Ints
 from semcache.config import BuildConfig
+from semcache.core.text import normalise
 from semcache.core.vectors import FloatRows
 
 _FOLDS = 3
-_MIN_ADAPTED = 60  # answers with two variants
+_TAUGHT_FOLDS = 4
+_MIN_ADAPTED = 60  # answers with two texts
 _MAX_ADAPTER_ROWS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """Queries of traffic that an adapter learns from beside the rows.
+
+    Attributes:
+        queries: each with one right answer.
+        vectors: (n, dim) float32 unit rows of the encoder.
+        answers: (n,) the right ones.
+    """
+
+    queries: Sequence[Asked]
+    vectors: FloatRows
+    answers: Ints
+
+    @classmethod
+    def by(cls, pairs: AskedPairs, *, dim: int) -> Taught:
+        """Take those of which it is known where they belong: to one answer."""
+        told = [(query, vector) for query, vector in pairs if len(query.answers) == 1]
+        vectors = np.array([vector for _, vector in told], np.float32).reshape(-1, dim)
+        answers = np.array([next(iter(query.answers)) for query, _ in told], np.int64)
+        return cls([query for query, _ in told], vectors, answers)
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> Taught:
+        """Return those of which it says true."""
+        return Taught([self.queries[i] for i in np.flatnonzero(mask).tolist()], self.vectors[mask], self.answers[mask])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +64,28 @@ class Fold:
     for_outside: bool
 
 
-def fold_adapters(rows: Rows, config: BuildConfig) -> list[Fold]:
-    """Train adapters without a part of the rows, and without a part of the answers; none where too few have two."""
-    _, counts = np.unique(rows.answers[rows.answers >= 0], return_counts=True)
-    if int((counts > 1).sum()) < _MIN_ADAPTED or not config.adapter:
-        return []
+def can_adapt(rows: Rows, taught: Taught, config: BuildConfig) -> bool:
+    """Say whether enough answers have two texts to learn from, and an adapter is wanted."""
+    answers = np.concatenate([rows.answers[rows.answers >= 0], taught.answers])
+    return config.adapter and int((np.unique(answers, return_counts=True)[1] > 1).sum()) >= _MIN_ADAPTED
+
+
+def fold_adapters(rows: Rows, taught: Taught, config: BuildConfig) -> list[Fold]:
+    """Train adapters without a part of the rows, and without a part of the answers."""
     answer_of = dict(zip(rows.entries.tolist(), rows.answers.tolist(), strict=True))
     owners = [answer_of.get(~entry, entry) if entry < 0 else answer_of[entry] for entry in rows.entries.tolist()]
     folds = list[Fold]()
     for for_outside, keys in ((False, range(len(owners))), (True, owners)):
-        numbers = np.array([int(draw(config.seed, f"fold {for_outside}", key) * _FOLDS) for key in keys])
-        folds += [Fold(train(rows, numbers != fold, config), numbers == fold, for_outside) for fold in range(_FOLDS)]
+        numbers = _numbers(keys, for_outside=for_outside, seed=config.seed)
+        of_taught = _numbers(taught.answers.tolist(), for_outside=True, seed=config.seed)
+        for fold in range(_FOLDS):
+            seen = taught.where(of_taught != fold) if for_outside else taught
+            folds.append(Fold(train(rows, numbers != fold, seen, config), numbers == fold, for_outside))
     return folds
+
+
+def _numbers(keys: Sequence[int], *, for_outside: bool, seed: int) -> Ints:
+    return np.array([int(draw(seed, f"fold {for_outside}", key) * _FOLDS) for key in keys], np.int64)
 
 
 def judge_by_folds(rows: Rows, pairs: Pairs, folds: Sequence[Fold], config: BuildConfig) -> list[Outcome]:
@@ -62,14 +101,40 @@ def judge_by_folds(rows: Rows, pairs: Pairs, folds: Sequence[Fold], config: Buil
     return outcomes
 
 
-def train(rows: Rows, may_see: npt.NDArray[np.bool_], config: BuildConfig) -> FloatRows:
-    """Train an adapter on the rows allowed: those with siblings first, then others, which only push apart."""
+def judge_learning(rows: Rows, pairs: AskedPairs, taught: Taught, config: BuildConfig) -> list[Outcome]:
+    """Judge queries that an adapter learns from as it will judge others: each by one that only others taught."""
+
+    def fold_of(query: Asked) -> int:
+        return int(draw(config.seed, "taught", normalise(query.text)) * _TAUGHT_FOLDS)
+
+    if not pairs:
+        return []
+    everything, numbers = np.ones(len(rows.answers), np.bool_), np.array([fold_of(query) for query in taught.queries])
+    outcomes = list[Outcome]()
+    for fold in range(_TAUGHT_FOLDS):
+        adapter = train(rows, everything, taught.where(numbers != fold), config)
+        known, own = (
+            known_rows(rows, adapt_all(rows.vectors, adapter), config),
+            [p for p in pairs if fold_of(p[0]) == fold],
+        )
+        outcomes += judge_traffic(rows, known, own, adapter, config)
+    return outcomes
+
+
+def train(rows: Rows, may_see: npt.NDArray[np.bool_], taught: Taught, config: BuildConfig) -> FloatRows:
+    """Train an adapter on what was asked, and on the rows allowed: siblings first, then others, which only push apart.
+
+    Of each sort at most so many: of 16,384 rows in all half may have been asked.
+    """
+    asked = np.sort(np.random.default_rng(config.seed).permutation(len(taught.answers))[: _MAX_ADAPTER_ROWS // 2])
     usable = np.flatnonzero(may_see & rows.vectors.any(axis=1))
-    answers, n_with = np.unique(rows.answers[usable], return_counts=True)
+    answers, n_with = np.unique(np.concatenate([rows.answers[usable], taught.answers[asked]]), return_counts=True)
     is_alone = (n_with == 1)[np.searchsorted(answers, rows.answers[usable])]
     order = np.lexsort((np.random.default_rng(config.seed).permutation(len(usable)), is_alone))
-    chosen = np.sort(usable[order[:_MAX_ADAPTER_ROWS]])
-    return train_adapter(np.asarray(rows.vectors[chosen]), _apart(rows.answers[chosen], chosen), seed=config.seed)
+    chosen = np.sort(usable[order[: _MAX_ADAPTER_ROWS - len(asked)]])
+    vectors = np.concatenate([np.asarray(rows.vectors[chosen]), taught.vectors[asked]])
+    numbers = np.concatenate([_apart(rows.answers[chosen], chosen), taught.answers[asked]])
+    return train_adapter(vectors, numbers, seed=config.seed)
 
 
 def _apart(answers: Ints, rows: Ints) -> Ints:

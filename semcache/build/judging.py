@@ -18,6 +18,9 @@ from semcache.store.faiss_index import build_index, exact_neighbours, search_bui
 Embed = Callable[[Sequence[str]], FloatRows]
 Pairs = Sequence[tuple[Planned, npt.NDArray[np.float32]]]
 """Planned queries with their vectors."""
+AskedPair = tuple[Asked, npt.NDArray[np.float32]]
+"""A query of traffic with its vector."""
+AskedPairs = Sequence[AskedPair]
 
 _EXACT_ROWS = 25_000
 _EFFORT = 64
@@ -72,20 +75,23 @@ def judge(rows: Rows, pairs: Pairs, adapter: FloatRows | None, config: BuildConf
 
 
 def judge_traffic(
-    rows: Rows, known: KnownRows, asked: Sequence[Asked], vectors: FloatRows, config: BuildConfig
+    rows: Rows, known: KnownRows, pairs: AskedPairs, adapter: FloatRows | None, config: BuildConfig
 ) -> list[Outcome]:
     """Judge labelled queries as lookups will: no row is left out, a namespace that was named limits the search.
 
     Args:
         rows: what is indexed.
         known: the same, adapted.
-        asked: queries of which none is a variant.
-        vectors: (n, dim) float32 adapted unit vectors of them; a query whose vector is zero is left out.
+        pairs: queries of which none is a variant, with vectors that are not zero.
+        adapter: that never saw them.
         config: of the build.
     """
-    outcomes = list[Outcome]()
+    if not pairs:
+        return []
+    vectors = adapt_all(np.stack([vector for _, vector in pairs]), adapter)
+    asked, outcomes = [query for query, _ in pairs], list[Outcome]()
     for namespace in dict.fromkeys(query.namespace for query in asked):
-        own = [i for i, query in enumerate(asked) if query.namespace == namespace and vectors[i].any()]
+        own = [i for i, query in enumerate(asked) if query.namespace == namespace]
         search = None if namespace is None else _search_within(known.vectors, rows.namespaces == namespace, config.seed)
         queries = [Query(asked[i].text, vectors[i], asked[i].answers) for i in own]
         judged = known.judge_each(queries, search=search)

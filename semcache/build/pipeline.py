@@ -300,7 +300,7 @@ class _Build:
                 words=words,
                 namespace_names=scan.namespaces,
             )
-            kept = None if base is None else Kept(base.decision.adapter)
+            kept = None if base is None else Kept(base.decision.adapter, base.decision.learned)
             return fit_decision(rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept)
 
     def _number(self, staging: Staging, embedder: Embedder) -> tuple[Numbering, VersionReader | None]:

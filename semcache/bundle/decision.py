@@ -12,6 +12,7 @@ import numpy.typing as npt
 from semcache.bundle import layout
 from semcache.bundle.arrays import load_array, save_array
 from semcache.core.features import ANSWER_FACTS, FEATURES, N_SLOTS, N_WORDS, ROW_FACTS
+from semcache.core.learned import LEARNED, Digests
 from semcache.core.manifest import Counts, DecisionInfo
 from semcache.core.vectors import FloatRows
 from semcache.core.verifier import TREE
@@ -32,6 +33,7 @@ class DecisionArrays:
         words: (n_rows, N_WORDS) uint16, slots of each row's longest terms.
         rarity: (N_SLOTS,) float32.
         trees: (n_trees,) of `TREE`.
+        learned: (n_learned,) digests of texts that trees or adapter learned from, rising.
     """
 
     adapter: FloatRows | None
@@ -40,6 +42,7 @@ class DecisionArrays:
     words: npt.NDArray[np.uint16]
     rarity: npt.NDArray[np.float32]
     trees: npt.NDArray[Any]
+    learned: Digests
 
 
 def save_decision(folder: Path, arrays: DecisionArrays, *, dim: int) -> None:
@@ -55,6 +58,7 @@ def save_decision(folder: Path, arrays: DecisionArrays, *, dim: int) -> None:
     save_array(folder / layout.WORDS_FILE, arrays.words)
     save_array(folder / layout.RARITY_FILE, arrays.rarity)
     save_array(folder / layout.TREES_FILE, arrays.trees)
+    save_array(folder / layout.LEARNED_FILE, arrays.learned)
 
 
 def load_decision(folder: Path, info: DecisionInfo, counts: Counts, *, dim: int) -> DecisionArrays:
@@ -75,6 +79,7 @@ def load_decision(folder: Path, info: DecisionInfo, counts: Counts, *, dim: int)
     adapter = load_array(folder / layout.ADAPTER_FILE, dtype=np.dtype("<f4"), shape=(adapter_rows, dim))
     trees = load_array(folder / layout.TREES_FILE, dtype=TREE, shape=(info.n_trees,))
     rarity = load_array(folder / layout.RARITY_FILE, dtype=np.dtype("<f4"), shape=(N_SLOTS,))
+    learned = load_array(folder / layout.LEARNED_FILE, dtype=LEARNED, shape=(info.n_learned,))
     row_facts = load_array(folder / layout.ROW_FACTS_FILE, dtype=ROW_FACTS, shape=(counts.all_rows,))
     answer_facts = load_array(folder / layout.ANSWER_FACTS_FILE, dtype=ANSWER_FACTS, shape=(counts.all_answers,))
     words = load_array(folder / layout.WORDS_FILE, dtype=np.dtype("<u2"), shape=(counts.all_rows, N_WORDS))
@@ -88,7 +93,9 @@ def load_decision(folder: Path, info: DecisionInfo, counts: Counts, *, dim: int)
     n_rows = answer_facts["n_rows"]
     if counts.answers and not 1 <= n_rows.min() <= n_rows.max() <= max(1, counts.rows):
         raise BundleCorruptError(folder / layout.ANSWER_FACTS_FILE, "holds an answer of no row, or of more than all")
-    return DecisionArrays(adapter if info.has_adapter else None, row_facts, answer_facts, words, rarity, trees)
+    if (learned[1:] <= learned[:-1]).any():
+        raise BundleCorruptError(folder / layout.LEARNED_FILE, "holds digests that do not rise")
+    return DecisionArrays(adapter if info.has_adapter else None, row_facts, answer_facts, words, rarity, trees, learned)
 
 
 def _all_finite(path: Path, *arrays: npt.NDArray[Any]) -> None:

@@ -46,6 +46,7 @@ ANSWER_FACTS_FILE = "answer_facts.npy"
 WORDS_FILE = "words.npy"
 RARITY_FILE = "rarity.npy"
 TREES_FILE = "trees.npy"
+LEARNED_FILE = "learned.npy"
 DECISION_FILES = (
     ADAPTER_FILE,
     ROW_FACTS_FILE,
@@ -53,6 +54,7 @@ DECISION_FILES = (
     WORDS_FILE,
     RARITY_FILE,
     TREES_FILE,
+    LEARNED_FILE,
 )
 """What the decision needs beside the manifest."""
 VERSION_FILES = (INDEX_FILE, VALUES_FILE, ROWS_FILE, ENTRIES_FILE, PROBES_FILE, RECORDS_FILE, *DECISION_FILES)

@@ -38,6 +38,7 @@ _ALWAYS_DIGESTED = (
     layout.WORDS_FILE,
     layout.RARITY_FILE,
     layout.TREES_FILE,
+    layout.LEARNED_FILE,
 )
 _MANIFEST_BYTES_LIMIT = 16 << 20
 _DIGEST_BYTES_LIMIT = 256

@@ -90,4 +90,4 @@ def renumber_arrays(arrays: DecisionArrays, numbering: Numbering) -> DecisionArr
     answer_facts[numbering.answers] = arrays.answer_facts
     words = np.full((numbering.n_rows, arrays.words.shape[1]), NO_WORD, arrays.words.dtype)
     words[numbering.rows] = arrays.words
-    return DecisionArrays(arrays.adapter, row_facts, answer_facts, words, arrays.rarity, arrays.trees)
+    return DecisionArrays(arrays.adapter, row_facts, answer_facts, words, arrays.rarity, arrays.trees, arrays.learned)

@@ -136,9 +136,9 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
 def _print_traffic(traffic: TrafficUse, unknown: Sequence[str]) -> None:
     """Say what became of labelled traffic, and what it lacks."""
     if traffic.n_to_fit < traffic.n_to_fit_needed:
-        typer.echo(f"traffic: {traffic.n_to_fit:,} queries to fit trees on, {traffic.n_to_fit_needed:,} needed")
+        typer.echo(f"traffic: {traffic.n_to_fit:,} queries to learn from, {traffic.n_to_fit_needed:,} needed")
     else:
-        typer.echo(f"traffic: {traffic.n_to_fit:,} queries to fit trees on")
+        typer.echo(f"traffic: {traffic.n_to_fit:,} queries to learn from")
     for namespace, n in traffic.n_certifying.items():
         lacks = f", {traffic.n_needed:,} needed: written ones certify it" if n < traffic.n_needed else ""
         typer.echo(f"traffic: {n:,} queries to certify {printable(namespace)}{lacks}")

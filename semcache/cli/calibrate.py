@@ -32,6 +32,7 @@ def calibrate_bundle(
     report = calibrate(name, labelled, root=resolve_root(root), max_error=max_error)
     if as_json:
         own = {"id": report.id, "path": str(report.path), "n_exact": report.n_exact}
+        own["n_learned"] = report.n_learned
         print_json({**own, "untouched": sorted(report.untouched), **asdict(report.after)})
     else:
         _print(report, name)
@@ -44,7 +45,7 @@ def _print(report: CalibrationReport, name: str) -> None:
     n, n_outside = sum(one.n_queries for one in found), sum(one.n_outside for one in found)
     typer.echo(
         f"            on {n:,} queries, {n_outside:,} of them without a right answer; "
-        f"{report.n_exact:,} exact hits set aside"
+        f"{report.n_exact:,} exact hits set aside{_learned(report.n_learned)}"
     )
     rows = [
         _row(new, level, old)
@@ -69,6 +70,10 @@ def _row(certificate: Certificate, level: CertifiedLevel, old: Certificate) -> t
         f"{level.n_wrong:,}",
         missing,
     )
+
+
+def _learned(n: int) -> str:
+    return f", and {n:,} that the bundle learned from" if n else ""
 
 
 def _default(certificate: Certificate) -> str:

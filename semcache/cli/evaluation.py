@@ -54,6 +54,7 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         "name": evaluation.name,
         "bundle_id": evaluation.bundle_id,
         "n_out_of_scope": evaluation.n_out_of_scope,
+        "n_learned": evaluation.n_learned,
         "unknown": list(evaluation.unknown),
         "levels": [_level_document(level) for level in evaluation.levels],
         "shown_max_error": {row.namespace: row.promise.max_error for row in shown if row.promise.threshold is not None},
@@ -166,6 +167,14 @@ def _is_kept(level: LevelResult) -> bool:
     return level.served.error is None or level.served.error <= level.promise.max_error
 
 
+def learned_note(evaluation: Evaluation) -> str:
+    """Return what a reader must know of queries that taught the bundle; empty where none did."""
+    n = evaluation.n_learned
+    if not n:
+        return ""
+    return f"The bundle learned from {n:,} of these queries: they flatter it."
+
+
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print an evaluation for a person."""
     typer.secho(summary(evaluation), bold=True)
@@ -183,6 +192,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.misses:
         typer.echo(f"{'misses':<18} " + ", ".join(f"{name} {n:,}" for name, n in evaluation.misses.items()))
     _print_false_hits(evaluation.false_hits)
+    if evaluation.n_learned:
+        typer.echo()
+        typer.secho(learned_note(evaluation), fg="yellow", bold=True)
     _print_unknown(evaluation.unknown)
 
 

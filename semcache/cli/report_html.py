@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from semcache.cli.charts import calibration_chart, curve_chart, level_name, percent, share_bar
-from semcache.cli.evaluation import curve_points, figures, interval_text, marks, summary
+from semcache.cli.evaluation import curve_points, figures, interval_text, learned_note, marks, summary
 from semcache.cli.page import card, id_of, number, page, table, text_of, tile
 from semcache.core.certify import interval
 from semcache.core.metrics import Served
@@ -96,6 +96,9 @@ def _tables(evaluation: Evaluation) -> Iterable[str]:
         rows = (f"<tr><td>{text_of(name)}</td>{number(f'{n:,}')}</tr>" for name, n in evaluation.misses.items())
         yield card("Misses", "Why the others were not served.", table(("reason", "#queries"), rows), "narrow")
     yield _false_hits(evaluation.false_hits)
+    if note := learned_note(evaluation):
+        row = f"<tr>{number(f'{evaluation.n_learned:,}')}{number(f'{evaluation.n_queries:,}')}</tr>"
+        yield card("Learned from", note, table(("#learned from", "#asked"), (row,)), "narrow")
     if evaluation.unknown:
         rows = (f'<tr><td class="text">{text_of(label)}</td></tr>' for label in evaluation.unknown[:_MAX_FALSE_HITS])
         yield card("Labels that name nothing", "No entry, no group of the bundle.", table(("label",), rows))

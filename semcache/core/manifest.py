@@ -131,6 +131,7 @@ class DecisionInfo:
         n_trees: of trees.npy.
         fitted: generic (the verifier as shipped), written or traffic (with trees fitted on such queries).
         n_fitted: how many queries those trees were fitted on; 0 for generic.
+        n_learned: of learned.npy: texts of traffic that trees or adapter learned from, in this build or an earlier one.
         has_adapter: whether adapter.npy holds a matrix.
         n_neighbours: rows that a decision looks at.
         wanted_error: what the build or the calibration was asked to promise to callers who name none.
@@ -141,6 +142,7 @@ class DecisionInfo:
     n_trees: int
     fitted: Literal["generic", "written", "traffic"]
     n_fitted: int
+    n_learned: int
     has_adapter: bool
     n_neighbours: int
     wanted_error: float
@@ -265,6 +267,7 @@ def _decision(take: Fields, namespaces: tuple[str, ...]) -> DecisionInfo:
         n_trees=take.count("n_trees"),
         fitted=take.one_of("fitted", "generic", "written", "traffic"),
         n_fitted=take.count("n_fitted"),
+        n_learned=take.count("n_learned"),
         has_adapter=take.flag("has_adapter"),
         n_neighbours=take.count("n_neighbours"),
         wanted_error=take.share("wanted_error"),

@@ -28,7 +28,7 @@ COLUMNS = (*ROW_COLUMNS, "entries", "answers")
 """What grows at its end only: the items of a number never change while that number lives."""
 FILES = (
     *("rows.npy", "entries.npy", "probes.npy", "records.sha256"),
-    *("adapter.npy", "row_facts.npy", "rarity.npy", "trees.npy"),
+    *("adapter.npy", "row_facts.npy", "rarity.npy", "trees.npy", "learned.npy"),
 )
 """Files of a version that travel whole."""
 FRAME_FILE, DICTIONARY_FILE = "index.frame", "dictionary"

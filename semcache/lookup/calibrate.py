@@ -19,7 +19,7 @@ from semcache.core.labels import right_answers
 from semcache.core.manifest import DecisionInfo
 from semcache.errors import ConfigError, StorageError
 from semcache.lookup.cache import Cache
-from semcache.lookup.candidates import candidates_of, entries_of
+from semcache.lookup.candidates import candidates_of, entries_of, were_learned
 from semcache.lookup.evaluate import is_right_of
 from semcache.store.fsio import FileSystem
 from semcache.types import Kind, LabelledQuery
@@ -34,6 +34,7 @@ class CalibrationReport:
     Attributes:
         id, path: the version that is live now.
         n_exact: queries that are exact hits; they certify nothing.
+        n_learned: others that the bundle learned from; neither do they.
         untouched: namespaces that no query of the traffic leads to: they keep their levels.
         before, after: the decision of the version that was live, and of the one that is.
     """
@@ -41,6 +42,7 @@ class CalibrationReport:
     id: str
     path: Path
     n_exact: int
+    n_learned: int
     untouched: frozenset[str]
     before: DecisionInfo
     after: DecisionInfo
@@ -62,7 +64,7 @@ def calibrate(
 
     Args:
         name: the bundle.
-        traffic: labelled queries that the bundle was not built on.
+        traffic: labelled queries. Those that the bundle learned from are set aside, as exact hits are.
         root: folder of bundles.
         max_error: the error to promise to callers who name none, one of `LEVELS`; None takes the one that the build
             was asked for. Where a namespace cannot have it certified, the next larger one that it can.
@@ -80,7 +82,7 @@ def calibrate(
     with open_staging(fs or FileSystem(), Path(root), name) as staging:
         with Cache.open(staging.bundle_dir, root=root) as cache:
             info = cache.info
-            queries, n_exact = _asked(cache, traffic)
+            queries = _asked(cache, traffic)
         decision = _certified(info.manifest.decision, queries, max_error)
         manifest = replace(info.manifest, decision=decision)
         _take_files(info.path, staging, list(manifest.files))
@@ -88,19 +90,23 @@ def calibrate(
     path = locate(staging.bundle_dir, root=Path(root)).version_dir(identity)
     names = info.manifest.namespaces
     untouched = frozenset(name for number, name in enumerate(names) if not len(queries.certifying.of(number)))
-    return CalibrationReport(identity, path, n_exact, untouched, info.manifest.decision, decision)
+    return CalibrationReport(
+        identity, path, queries.n_exact, queries.n_learned, untouched, info.manifest.decision, decision
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Judged traffic in two parts."""
+    """Judged traffic in two parts, and how much of it is in neither."""
 
     grid: CalibrationQueries
     certifying: CalibrationQueries
+    n_exact: int
+    n_learned: int
 
 
-def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> tuple[_Asked, int]:
-    """Return what the bundle would serve to each query that is no exact hit, and how many are one."""
+def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> _Asked:
+    """Return what the bundle would serve to each query that is no exact hit, and that it did not learn from."""
     candidates, entries = candidates_of(cache, traffic), entries_of(cache)
     numbers: dict[str | None, int] = {name: i for i, name in enumerate(cache.info.manifest.namespaces)}
     queries = CalibrationQueries(
@@ -109,10 +115,11 @@ def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> tuple[_Asked, int]
         is_right_of(traffic, candidates, entries),
         np.array([not answers for answers in right_answers(traffic, entries)], np.bool_),
     )
-    semantic = np.array([candidate.kind is not Kind.EXACT for candidate in candidates])
-    for_grid = np.array([_is_for_grid(query.text) for query in traffic])
-    asked = _Asked(queries.where(semantic & for_grid), queries.where(semantic & ~for_grid))
-    return asked, int((~semantic).sum())
+    is_exact = np.array([candidate.kind is Kind.EXACT for candidate in candidates])
+    is_learned = were_learned(cache, traffic) & ~is_exact
+    counts, for_grid = ~is_exact & ~is_learned, np.array([_is_for_grid(query.text) for query in traffic])
+    grid, certifying = queries.where(counts & for_grid), queries.where(counts & ~for_grid)
+    return _Asked(grid, certifying, int(is_exact.sum()), int(is_learned.sum()))
 
 
 def _certified(before: DecisionInfo, asked: _Asked, max_error: float | None) -> DecisionInfo:

@@ -1,4 +1,4 @@
-"""What an evaluation asks an open bundle for: the best candidate of each text, and what entries hold.
+"""What an evaluation asks an open bundle for: the best candidate of each text, what entries hold, what was learned.
 
 The one file of the evaluation that knows how a cache answers.
 """
@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from semcache.core.labels import EntryFacts, entry_facts
+from semcache.core.learned import are_learned
 from semcache.lookup.cache import Cache
 from semcache.types import Assessment, Kind, LabelledQuery, Reason
 
@@ -93,3 +95,9 @@ def entries_of(cache: Cache) -> dict[str, EntryFacts]:
         entry_id, metadata_json, *_ = reader.fetch(int(contents.rows[place]), int(entry))
         facts[entry_id] = entry_facts(entry_id, reader.answer_of(int(entry)), orjson.loads(metadata_json))
     return facts
+
+
+def were_learned(cache: Cache, queries: Sequence[LabelledQuery]) -> npt.NDArray[np.bool_]:
+    """Say of each query whether the bundle's trees or adapter learned from its text."""
+    reader = cache._current().reader  # noqa: SLF001 - of the same layer, as above
+    return are_learned([query.text for query in queries], reader.decision.learned)

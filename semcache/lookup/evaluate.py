@@ -29,7 +29,7 @@ from semcache.core.metrics import (
 )
 from semcache.errors import ConfigError
 from semcache.lookup.cache import Cache
-from semcache.lookup.candidates import Candidate, candidates_of, entries_of
+from semcache.lookup.candidates import Candidate, candidates_of, entries_of, were_learned
 from semcache.types import Kind, LabelledQuery, Reason
 
 Floats = npt.NDArray[np.float64]
@@ -101,6 +101,7 @@ class Evaluation:
         name, bundle_id: what was measured.
         n_queries: how many were asked.
         n_out_of_scope: queries labelled as having no right answer.
+        n_learned: queries that the bundle's trees or adapter learned from: they flatter it.
         unknown: labels of queries that name no entry and no group of the bundle: nothing is right for them either.
         levels: each level of each namespace's certificate, strictest first.
         shown: one of them a namespace: kinds, slices and false hits are about what these serve together.
@@ -118,6 +119,7 @@ class Evaluation:
     bundle_id: str
     n_queries: int
     n_out_of_scope: int
+    n_learned: int
     unknown: tuple[str, ...]
     levels: tuple[LevelResult, ...]
     shown: tuple[LevelResult, ...]
@@ -137,7 +139,8 @@ class Evaluation:
 def evaluate(cache: Cache, queries: Sequence[LabelledQuery], *, max_error: float | None = None) -> Evaluation:
     """Ask a bundle labelled queries and measure what it would serve.
 
-    The figures hold for queries like these. Queries that the bundle was built or calibrated on flatter it.
+    The figures hold for queries like these. Queries that the bundle learned from, or was calibrated on, flatter it;
+    it knows the former, and they are counted.
 
     Args:
         cache: the bundle.
@@ -162,6 +165,7 @@ def evaluate(cache: Cache, queries: Sequence[LabelledQuery], *, max_error: float
         max_error=max_error,
         name=info.manifest.name,
         bundle_id=info.id,
+        n_learned=int(were_learned(cache, queries).sum()),
     )
 
 
@@ -174,6 +178,7 @@ def measure(
     max_error: float | None = None,
     name: str = "",
     bundle_id: str = "",
+    n_learned: int = 0,
 ) -> Evaluation:
     """Count what `evaluate` reports, from one candidate a query."""
     right = right_answers(queries, entries)
@@ -201,6 +206,7 @@ def measure(
         bundle_id=bundle_id,
         n_queries=len(queries),
         n_out_of_scope=sum(query.is_out_of_scope for query in queries),
+        n_learned=n_learned,
         unknown=_unknown(queries, right),
         levels=tuple(levels),
         shown=tuple(shown),

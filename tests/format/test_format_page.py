@@ -142,6 +142,7 @@ def test_the_arrays_of_the_decision_are_those_of_the_example(example: dict[str, 
     sizes = {name: (version_dir / f"{name}.npy").stat().st_size for name in ("row_facts", "words", "rarity", "trees")}
     assert sizes == {"row_facts": 128 + 14 * 2, "words": 128 + 14 * 32, "rarity": 128 + 65_535 * 4, "trees": 192 + 148}
     assert (version_dir / "adapter.npy").stat().st_size == 128
+    assert (version_dir / "learned.npy").stat().st_size == 128
     assert (version_dir / "answer_facts.npy").stat().st_size == 192 + 8 * 12
 
 

@@ -18,8 +18,8 @@ from semcache.build import pipeline
 DATA = Path(__file__).resolve().parent.parent / "data"
 GOLDEN = DATA / "golden"
 CONFIG = BuildConfig(model="hashing", index="flat", max_error=0.1)
-PLAIN_ID, ZSTD_ID = "80f20977a0c445e6fabaa085eac2b759", "82c5da7cb08f98cef7dbe3a5857115be"
-MADE_ID = "1f698b64015efd446da853b4ce36c14d"
+PLAIN_ID, ZSTD_ID = "4b2be8dd68996afb24ba18fd8f9e7a34", "b0607847427e93184f8e990ea20293bb"
+MADE_ID = "d1a213d74628139ad81d2d3bfe969b36"
 FEATURES: dict[str, dict[str, float]] = json.loads((DATA / "golden_features.json").read_bytes())
 """Questions to the bundle `plain` -> each feature that is not 0."""
 LOGIN = "Write the spec of the login first.\nThen plan it."
@@ -29,13 +29,14 @@ LONG = " ".join(f"word{i}" for i in range(300))
 DIGESTS = {
     "encoders/7fbf617d842cae750b0a0b9343af8030/encoder.json": "7fbf617d842cae750b0a0b9343af8030"
     "254147a707f29441de6f4d83741c9c1a",
-    "generated/CURRENT": "09b3e3b4408138a596d6f155c70941b9efcbdbde3efde4e6b14b57dadd1918a5",
+    "generated/CURRENT": "790e9c0e236e54cc51236b4b68e97657c1d9ce7690335eb990d5aff2b2c11d14",
     f"generated/versions/{MADE_ID}/adapter.npy": "2ea7d38785427db601e7d007305327d2d6ee1bdd52293e112ee89fec5ee573e3",
     f"generated/versions/{MADE_ID}/answer_facts.npy": "746679a19b6689c3031a9323cf63fe68"
     "eeb95bb5f70a519fe545dd21b4da10ce",
     f"generated/versions/{MADE_ID}/entries.npy": "6bd44f25f583ed4354658d8a4c2e56ef49ca9864ead0e9b680edcb79ceb83452",
     f"generated/versions/{MADE_ID}/index.faiss": "cf617a69ed3737126e395c70eb7070f26b7a4e21987052b6c5479cda4bcf172e",
-    f"generated/versions/{MADE_ID}/manifest.json": "1f698b64015efd446da853b4ce36c14d7a77a4b00542aac202bdc51588933c66",
+    f"generated/versions/{MADE_ID}/learned.npy": "cfaedf9c45482660c6a7b24e3bf8cc135dd48706cab446718c3a1e61c0dea999",
+    f"generated/versions/{MADE_ID}/manifest.json": "d1a213d74628139ad81d2d3bfe969b368bc67786e5306c96d22cad0bb79d06bd",
     f"generated/versions/{MADE_ID}/probes.npy": "777405a5d2e0ffc3741e1b43176ab273ea24fdf2314de9d334d4ab6725ba2ea2",
     f"generated/versions/{MADE_ID}/rarity.npy": "52528c22f79032c392a93692732e243cde6b99e3ce78d472ecccae9833341c7d",
     f"generated/versions/{MADE_ID}/records.sha256": "ac947a566a106a8322b4cf0d436e7cbeb8a2cfa2227a0f556ee0475378b82812",
@@ -44,12 +45,13 @@ DIGESTS = {
     f"generated/versions/{MADE_ID}/trees.npy": "5af777601a9dc263e766b0ebaedb4888bb7c95c7d437bc3554ec015ccdaaa2b8",
     f"generated/versions/{MADE_ID}/values.mdb": "1e42bc549a7eb3f059ea3b467fcba40799c9aa94cc56d075d9f2aee7ed309f6e",
     f"generated/versions/{MADE_ID}/words.npy": "7a1acf11a72ab0d83eab1fd8b9049087bff6f75a76cc9f23b1a057b3c58426ac",
-    "plain/CURRENT": "7e65e0f2ba9a80ccbb7f5b4f5154976c60c636603f7b302fdb2201bc5700a684",
+    "plain/CURRENT": "eb5def5fd9bca316565dac2f5a7144821a94e051b97ca036ec693e43d0235040",
     f"plain/versions/{PLAIN_ID}/adapter.npy": "2ea7d38785427db601e7d007305327d2d6ee1bdd52293e112ee89fec5ee573e3",
     f"plain/versions/{PLAIN_ID}/answer_facts.npy": "d257deabfbfc4e2fe89ec2e0f63a891c62c4b95da7b8db831ea3c4a7d2377d03",
     f"plain/versions/{PLAIN_ID}/entries.npy": "e2f893630dba5c2455310ac6cd36a06f058a0c2dd3512dab4373d9375c5faa27",
     f"plain/versions/{PLAIN_ID}/index.faiss": "e701e9b9b3ed70cc0e4dd92ca03c7dff85e71860df37dd1ca63c6052a730489c",
-    f"plain/versions/{PLAIN_ID}/manifest.json": "80f20977a0c445e6fabaa085eac2b7590fdc1556518bb65eca64ad854bf22da7",
+    f"plain/versions/{PLAIN_ID}/learned.npy": "cfaedf9c45482660c6a7b24e3bf8cc135dd48706cab446718c3a1e61c0dea999",
+    f"plain/versions/{PLAIN_ID}/manifest.json": "4b2be8dd68996afb24ba18fd8f9e7a34e99f1cad81eff42af4cca6a41272dfe6",
     f"plain/versions/{PLAIN_ID}/probes.npy": "777405a5d2e0ffc3741e1b43176ab273ea24fdf2314de9d334d4ab6725ba2ea2",
     f"plain/versions/{PLAIN_ID}/rarity.npy": "649b90520d576253cd38ff48f6404763ef454064212462d494ea7fbc69692aa4",
     f"plain/versions/{PLAIN_ID}/records.sha256": "67600b11527061202ef39d1914ebebbae58b55bb3a7390c5afb2444b0e31b195",
@@ -58,12 +60,13 @@ DIGESTS = {
     f"plain/versions/{PLAIN_ID}/trees.npy": "5af777601a9dc263e766b0ebaedb4888bb7c95c7d437bc3554ec015ccdaaa2b8",
     f"plain/versions/{PLAIN_ID}/values.mdb": "257925ac364a847dfe5ac733b7929bbfddd34ea97cd6d0306de76c747573e82f",
     f"plain/versions/{PLAIN_ID}/words.npy": "8533adbf44f3ebb77959ed3f26f6f6be5d8c3d3e7b4e77d2fa462c12fdc167d5",
-    "zstd/CURRENT": "bfc9e2d3020f3b91cc587cbda51b6f1fcd7cf93b9a7189fa62790889fa886e1d",
+    "zstd/CURRENT": "d22265f2fc93b9ebc71f658b48425ae90daf743e116695098fef64fbfc066c3c",
     f"zstd/versions/{ZSTD_ID}/adapter.npy": "2ea7d38785427db601e7d007305327d2d6ee1bdd52293e112ee89fec5ee573e3",
     f"zstd/versions/{ZSTD_ID}/answer_facts.npy": "4517aa40b89d5bdc728b577027fd161d1e459f6df77a9649a77f3b13b78123d2",
     f"zstd/versions/{ZSTD_ID}/entries.npy": "b6c5a2f48d09d2f031eb9f0ce284a7e20ad47f91a23132c974471e25e201f14f",
     f"zstd/versions/{ZSTD_ID}/index.faiss": "eaf6abd49a877593e3aad736f4a1f7d7fc5a752db7bdd36afbb9394ea3015a75",
-    f"zstd/versions/{ZSTD_ID}/manifest.json": "82c5da7cb08f98cef7dbe3a5857115be7fd7487b7e29f4dcb8a3df1fca8545e5",
+    f"zstd/versions/{ZSTD_ID}/learned.npy": "cfaedf9c45482660c6a7b24e3bf8cc135dd48706cab446718c3a1e61c0dea999",
+    f"zstd/versions/{ZSTD_ID}/manifest.json": "b0607847427e93184f8e990ea20293bbab0413423c5f5a2cdb5b3e77ac85b70f",
     f"zstd/versions/{ZSTD_ID}/probes.npy": "777405a5d2e0ffc3741e1b43176ab273ea24fdf2314de9d334d4ab6725ba2ea2",
     f"zstd/versions/{ZSTD_ID}/rarity.npy": "e3cd9d4a6bbcd82359f7b4cf7eaa75835ef59d0e182dfd7303a7796d3d2423c9",
     f"zstd/versions/{ZSTD_ID}/records.sha256": "652e0dfc5bf068495430b5d5dfca4b18dfc8ea8cac16f627ca097768af24b9f2",

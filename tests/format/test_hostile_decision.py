@@ -20,6 +20,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Change = Callable[[Array], Array]
 ADAPTER, ROW_FACTS, ANSWER_FACTS = layout.ADAPTER_FILE, layout.ROW_FACTS_FILE, layout.ANSWER_FACTS_FILE
 WORDS, RARITY, TREES = layout.WORDS_FILE, layout.RARITY_FILE, layout.TREES_FILE
+LEARNED = layout.LEARNED_FILE
 
 
 def put(value: float, at: int | tuple[int, ...], field: str = "") -> Change:
@@ -84,6 +85,8 @@ WRONG: dict[str, tuple[str, Change, str]] = {
     "a threshold that is no number": (TREES, put(np.nan, (1, 0), "threshold"), "trees.npy: holds a number"),
     "a leaf that is no number": (TREES, put(np.nan, (0, 7), "leaf"), "trees.npy: holds a number"),
     "an endless leaf": (TREES, put(np.inf, (1, 0), "leaf"), "trees.npy: holds a number"),
+    "what was learned, and nobody said": (LEARNED, lambda _: np.ones(1, "<u8"), "learned.npy: holds 8 bytes as"),
+    "digests that are signed": (LEARNED, as_type("<i8"), "learned.npy: "),
     "a leaf beyond measure": (TREES, put(HUGE, (1, 0), "leaf"), "trees.npy: holds a number that is not within 1e+06"),
 }  # fmt: skip
 
@@ -114,6 +117,24 @@ def test_an_adapter_that_is_no_matrix_of_numbers_is_corrupt(bundle: Path, value:
     adapted(bundle, adapter)
     assert ask(bundle) == ["error BundleCorruptError"]
     assert any("adapter.npy: holds a number" in problem for problem in check_bundle(bundle))
+
+
+@pytest.mark.parametrize("digests", [[3, 2], [2, 2], [1, 2**64 - 1, 2**63]])
+def test_digests_that_do_not_rise_are_corrupt(bundle: Path, digests: list[int]) -> None:
+    """One that stands twice or in another place may be looked for in vain."""
+    replace_bytes(file_of(bundle, LEARNED), saved(np.array(digests, "<u8")))
+    reseal(bundle, lambda document: document["decision"].update(n_learned=len(digests)))
+    assert ask(bundle) == ["error BundleCorruptError"]
+    assert any("learned.npy: holds digests that do not rise" in problem for problem in check_bundle(bundle))
+
+
+def test_what_was_learned_changes_no_answer(bundle: Path) -> None:
+    """It says what must not certify, and nothing to a lookup."""
+    before = ask(bundle)
+    replace_bytes(file_of(bundle, LEARNED), saved(np.array([0, 1, 2**64 - 1], "<u8")))
+    reseal(bundle, lambda document: document["decision"].update(n_learned=3))
+    assert ask(bundle) == before
+    assert check_bundle(bundle) == []
 
 
 def test_an_adapter_that_changes_nothing_changes_nothing(bundle: Path) -> None:

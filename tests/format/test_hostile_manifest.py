@@ -93,6 +93,7 @@ WRONG = {
     "features in another order": (turn, "decision.features: not the features that this program computes"),
     "no trees": (put(0, "decision", "n_trees"), "decision.n_trees: found 0, allowed 1 to 4096"),
     "trees beyond memory": (put(2**61, "decision", "n_trees"), "decision.n_trees: found 2305843009213693952, allowed"),
+    "more that was learned": (put(3, "decision", "n_learned"), "learned.npy: holds 0 bytes as"),
     "more trees": (put(3, "decision", "n_trees"), "trees.npy: holds 148 bytes as"),
     "kind from elsewhere": (put("pq", "index", "kind"), "document.index.kind: found 'pq'"),
     "compression from elsewhere": (put("lzma", "compression"), "document.compression: found 'lzma'"),

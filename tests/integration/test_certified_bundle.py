@@ -183,8 +183,19 @@ def test_a_build_on_traffic_is_fitted_and_certified_on_it(tmp_path: Path) -> Non
     assert 430 < certificate["calibration"]["n_queries"] < 570
     assert found["unknown"] == [f"{traffic}:1001: gone"]
     shown = semcache("build", corpus, *arguments).out
-    assert f"{found['traffic']['n_to_fit']} queries to fit trees on\n" in shown
+    assert f"{found['traffic']['n_to_fit']} queries to learn from\n" in shown
     assert f"1 label names nothing in the corpus: {traffic}:1001: gone" in shown
+    n_learned = found["traffic"]["n_to_fit"]
+    asked = ("own", "--root", tmp_path)
+    assert semcache("eval", *asked, "--queries", traffic, "--json").json["n_learned"] == n_learned
+    warned = f"The bundle learned from {n_learned} of these queries: they flatter it."
+    assert warned in semcache("eval", *asked, "--queries", traffic, "--html", tmp_path / "eval.html").out
+    assert warned in (tmp_path / "eval.html").read_text("utf-8")
+    calibrated = semcache("calibrate", *asked, "--traffic", traffic, "--json").json
+    assert (calibrated["n_learned"], calibrated["n_exact"]) == (n_learned, 1)
+    (anew,) = calibrated["certificates"]
+    assert anew["calibration"]["n_queries"] <= 1000 - n_learned
+    assert f"and {n_learned} that the bundle learned from" in semcache("calibrate", *asked, "--traffic", traffic).out
 
 
 def test_a_build_on_too_little_traffic_says_what_is_missing(tmp_path: Path) -> None:
@@ -195,5 +206,5 @@ def test_a_build_on_too_little_traffic_says_what_is_missing(tmp_path: Path) -> N
     with_few = semcache(*arguments, "--traffic", few)
     without = semcache(*arguments, "--json").json
     assert with_few.out.splitlines()[0].endswith(without["id"])
-    assert "queries to fit trees on, 300 needed" in with_few.out
+    assert "queries to learn from, 300 needed" in with_few.out
     assert "queries to certify default, 149 needed: written ones certify it" in with_few.out

@@ -72,6 +72,7 @@ MANIFEST: dict[str, Any] = {
         "n_trees": 1,
         "fitted": "generic",
         "n_fitted": 0,
+        "n_learned": 0,
         "has_adapter": False,
         "n_neighbours": 64,
         "wanted_error": 0.02,

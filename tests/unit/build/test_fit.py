@@ -11,13 +11,14 @@ from fitting import EMBEDDER, made_rows
 
 from semcache.build import certifying, fit, fit_queries, own_trees
 from semcache.build.certifying import Evidence, Trial, confidences
-from semcache.build.fit import Fitted, fit_decision
+from semcache.build.fit import Fitted, Kept, fit_decision
 from semcache.build.fit_queries import Asked, Rows, plan_fitting
 from semcache.build.generic import generic_counts, generic_levels, generic_trees
 from semcache.build.judging import Outcome, judge_twins
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
+from semcache.core.learned import are_learned, digests
 from semcache.core.vectors import unit_rows
 from semcache.core.verifier import TREE
 
@@ -271,6 +272,86 @@ def test_plentiful_traffic_chooses_before_it_certifies() -> None:
     assert len(choosing[0]) > 420
     assert len(certified[0][0]) > 540
     assert choosing[0].isdisjoint(certified[0][0])
+
+
+def certifying_texts(traffic: list[Asked], kept: Kept | None = None, **changes: Any) -> tuple[Fitted, set[str]]:
+    """Fit on traffic; give the decision, and which of the queries certified it."""
+    certified, certify = list[set[str]](), certifying.certify_trial
+
+    def note(trial: Trial, evidence: Evidence, *arguments: Any, alpha: float) -> Any:
+        certified.append({outcome.query.text for outcome in evidence.traffic})
+        return certify(trial, evidence, *arguments, alpha=alpha)
+
+    with pytest.MonkeyPatch.context() as patch:
+        ships_nothing(patch)
+        patch.setattr(fit, "certify_trial", note)
+        config = replace(CONFIG, max_error=0.1, **changes)
+        fitted = fit_decision(made_rows(400), config=config, embed=EMBEDDER.embed, traffic=traffic, kept=kept)
+    assert certified
+    assert all(texts == certified[0] for texts in certified)
+    return fitted, certified[0]
+
+
+def test_what_traffic_taught_is_written_down_and_certifies_nothing() -> None:
+    """Digests of the two fifths, whatever their label; none of those that certify is among them."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    fitted, certified = certifying_texts(traffic)
+    learned = fitted.arrays.learned
+    assert len(learned) == fitted.info.n_learned == fitted.traffic.n_to_fit
+    assert not are_learned(sorted(certified), learned).any()
+    assert are_learned([query.text for query in traffic], learned).sum() == len(learned)
+    fitted, _ = certifying_texts(traffic[:100])
+    assert (fitted.info.n_learned, len(fitted.arrays.learned)) == (0, 0)
+
+
+def test_what_an_adapter_learned_never_certifies_a_version_that_keeps_it() -> None:
+    """Another seed draws other parts: what the kept one saw teaches again, and what it saw before stays noted."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    gone, identity = digests(["asked last year"]), np.eye(64, dtype=np.float32)
+    first, certified_first = certifying_texts(traffic)
+    kept = Kept(identity, np.union1d(first.arrays.learned, gone))
+    second, certified = certifying_texts(traffic, kept, seed=1, adapter=True)
+    assert second.info.has_adapter
+    assert len(certified_first - certified) > 200  # the other seed draws others
+    assert not are_learned(sorted(certified), first.arrays.learned).any()
+    assert not are_learned(sorted(certified), second.arrays.learned).any()
+    assert np.isin(kept.learned, second.arrays.learned).all()
+    assert second.info.n_learned == second.traffic.n_to_fit + 1
+
+
+def test_a_version_without_an_adapter_remembers_only_its_own_traffic() -> None:
+    """Trees are grown anew each time: nothing of what earlier ones saw is left in them."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    fitted, _ = certifying_texts(traffic, Kept(None, digests(["asked last year"])))
+    assert fitted.info.n_learned == fitted.traffic.n_to_fit
+
+
+def test_traffic_says_whether_there_is_an_adapter() -> None:
+    """One text an entry has nothing to learn from; with its queries there is, and coverage is asked of them."""
+    rng = np.random.default_rng(0)
+    rows = made_rows(150, n_variants=1, with_guards=False)
+    meaning = rng.normal(size=(150, 32))
+
+    def noisy(answers: Any) -> Any:
+        own = meaning[answers] + 0.2 * rng.normal(size=(len(answers), 32))
+        return unit_rows(np.hstack([own, 1.2 * rng.normal(size=own.shape)]).astype(np.float32))
+
+    traffic = [
+        Asked(f"how do I get {i} of {answer}", frozenset({answer}), None) for answer in range(150) for i in range(8)
+    ]
+    vectors = dict(zip((query.text for query in traffic), noisy(np.repeat(np.arange(150), 8)), strict=True))
+
+    def embed(texts: Sequence[str]) -> Any:
+        return np.stack([vectors.get(text, np.ones(64, np.float32) / 8) for text in texts])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "generic_trees", score_trees)
+        rows = replace(rows, vectors=noisy(rows.answers))
+        config = replace(CONFIG, adapter=True, max_error=0.1)
+        fitted = fit_decision(rows, config=config, embed=embed, traffic=traffic)
+        assert not fit_decision(rows, config=config, embed=embed).info.has_adapter
+    assert fitted.info.has_adapter
+    assert fitted.info.certificates[0].calibration.source == "traffic"
 
 
 def test_traffic_that_own_trees_do_not_rank_better_certifies_those_that_ship(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ def test_the_names_on_disk_never_change() -> None:
         "WORDS_FILE": "words.npy",
         "RARITY_FILE": "rarity.npy",
         "TREES_FILE": "trees.npy",
+        "LEARNED_FILE": "learned.npy",
     }
 
 
@@ -54,7 +55,15 @@ def test_the_tables_of_values_never_change() -> None:
 def test_the_files_of_a_version_are_all_but_the_manifest() -> None:
     """The manifest lists them."""
     arrays = {"rows.npy", "entries.npy", "probes.npy"}
-    arrays |= {"adapter.npy", "row_facts.npy", "answer_facts.npy", "words.npy", "rarity.npy", "trees.npy"}
+    arrays |= {
+        "adapter.npy",
+        "row_facts.npy",
+        "answer_facts.npy",
+        "words.npy",
+        "rarity.npy",
+        "trees.npy",
+        "learned.npy",
+    }
     assert set(layout.VERSION_FILES) == {"index.faiss", "values.mdb", "records.sha256", *arrays}
 
 

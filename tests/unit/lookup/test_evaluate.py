@@ -61,6 +61,7 @@ def test_labels_that_name_nothing_are_listed() -> None:
     found = measured([(query("gone"), nothing()), (query(None, group="lost"), nothing()), (query(None), nothing())])
     assert found.unknown == ("q.jsonl:1: gone", "q.jsonl:1: lost")
     assert found.n_out_of_scope == 1
+    assert found.n_learned == 0
 
 
 def test_slices_are_counted_apart_the_largest_first() -> None:
