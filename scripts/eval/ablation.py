@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from eval import ours
-from eval.deciding import Logits, bundle_of, outcome, rights, see, to_learn, with_local
-from eval.logistic import Logistic
-from eval.measured import Problem
+from eval.deciding import Logits, outcome, read, rights, with_own
+from eval.problem import Problem
+from semcache.build.boost import BoostConfig, boost
+from semcache.build.line import Line, fit_line
 from semcache.core.features import FEATURES, RETRIEVAL
-from semcache.core.verifier import SIGNS
+from semcache.core.verifier import SIGNS, TREE
 
 _HARDNESS = ("over_hardness", "hardness", "over_closest", "over_cohesion", "cohesion", "cohesion_over_hardness")
 _WORDS = ("unsaid", "query_unmatched", "variant_unmatched", "query_rarest", "variant_rarest", "soft")
@@ -43,16 +44,19 @@ class Variant:
 
     Attributes:
         features: those that are kept.
-        is_adapted: whether vectors are moved by an adapter.
-        has_generic, has_local: whether it has the trees of public sets, and its own ones.
-        is_logistic: whether logistic regressions stand in for both.
+        is_adapted, is_taught: whether vectors are moved by an adapter, and whether that learns from the fit part too.
+        has_generic, has_own: whether it has the trees of public sets, and its own ones with their line.
+        has_line: whether own trees stand on a line; without one there are twice as many of them, on all of the generic.
+        has_trees: whether there are trees at all, or lines only, generic and own.
     """
 
     features: tuple[str, ...] = FEATURES
     is_adapted: bool = True
+    is_taught: bool = True
     has_generic: bool = True
-    has_local: bool = True
-    is_logistic: bool = False
+    has_own: bool = True
+    has_line: bool = True
+    has_trees: bool = True
 
 
 def _of(*groups: str) -> tuple[str, ...]:
@@ -73,11 +77,14 @@ VARIANTS: dict[str, Variant] = {
     "all but hardness": Variant(_without("hardness")),
     "all but words": Variant(_without("words")),
     "all but form": Variant(_without("form")),
+    "adapter of known phrasings only": Variant(is_taught=False),
     "no adapter": Variant(is_adapted=False),
-    "no own trees": Variant(has_local=False),
+    "nothing of its own": Variant(has_own=False),
+    "own trees, no line": Variant(has_line=False),
+    "lines, no trees": Variant(has_trees=False),
     "no generic trees": Variant(has_generic=False),
-    "logistic, no trees": Variant(is_logistic=True),
 }
+_NOT_ON_A_LINE = BoostConfig(n_trees=160, min_weight=20.0)
 
 
 class Refitted:
@@ -114,11 +121,10 @@ class Refitted:
         trees: ours.Trees = np.load(path, allow_pickle=False)
         return trees
 
-    def logistic(self, left_out: str) -> Logistic:
+    def line(self, left_out: str) -> Line:
         """Return a generic logistic regression that never saw a set."""
-        parts = self.parts(left_out, FEATURES)
-        x, is_right, weights = fit_generic.stacked(parts)
-        return Logistic.fitted(x, is_right, weights=weights)
+        x, is_right, weights = fit_generic.stacked(self.parts(left_out, FEATURES))
+        return fit_line(x, is_right, logits=np.zeros(len(x)), weights=weights, signs=SIGNS, penalties=(1.0,))
 
 
 def kept(x: npt.NDArray[Any], features: Sequence[str]) -> npt.NDArray[Any]:
@@ -128,30 +134,46 @@ def kept(x: npt.NDArray[Any], features: Sequence[str]) -> npt.NDArray[Any]:
 
 
 def measure_ablation(problem: Problem, refitted: Refitted) -> dict[str, Any]:
-    """Return what each variant gives."""
-    by_adapter = {is_adapted: see(problem, bundle_of(problem, is_adapted=is_adapted)) for is_adapted in (True, False)}
+    """Return what each variant gives; none of them doubts near twins, which `made_twins` measures."""
+    sorts = {(one.is_adapted, one.is_taught) for one in VARIANTS.values()}
+    seen_by = {sort: read(problem, is_adapted=sort[0], is_taught=sort[1]).seen for sort in sorts}
     outcomes: dict[str, Any] = {}
     for name, variant in VARIANTS.items():
-        seen = by_adapter[variant.is_adapted]
+        seen = seen_by[variant.is_adapted, variant.is_taught]
         seen = replace(seen, x=kept(seen.x, variant.features))
-        decide = _by_logistic if variant.is_logistic else _by_trees
-        outcomes[name] = outcome(problem, seen, decide(problem, seen, variant, refitted))
+        outcomes[name] = outcome(problem, seen, _logits(problem, seen, variant, refitted))
     return {"variants": outcomes}
 
 
-def _by_trees(problem: Problem, seen: ours.Seen, variant: Variant, refitted: Refitted) -> Logits:
-    logits = np.zeros(len(seen.x))
-    if variant.has_generic:
-        logits = ours.logits_of(refitted.trees(problem.folder, variant.features), seen.x)
-    return with_local(problem, seen, logits, signs=SIGNS) if variant.has_local else logits
+def _logits(problem: Problem, seen: ours.Seen, variant: Variant, refitted: Refitted) -> Logits:
+    if not variant.has_trees:
+        return _by_lines(problem, seen, refitted)
+    trees = refitted.trees(problem.folder, variant.features) if variant.has_generic else np.zeros(1, TREE)
+    if not variant.has_own:
+        return ours.logits_of(trees, seen.x)
+    return with_own(problem, seen, trees) if variant.has_line else _without_line(problem, seen, trees)
 
 
-def _by_logistic(problem: Problem, seen: ours.Seen, variant: Variant, refitted: Refitted) -> Logits:
-    """As trees do it: a generic regression, then one of the set-up's own on top of what it says."""
-    generic = refitted.logistic(problem.folder)
-    logits = generic.logits(seen.x)
-    if not variant.has_local:
-        return logits
-    learned = to_learn(problem, seen)
-    own = generic.on_top(seen.x[learned], rights(problem, seen)[learned], logits=logits[learned], seed=problem.seed)
+def _without_line(problem: Problem, seen: ours.Seen, generic: ours.Trees) -> Logits:
+    logits = ours.logits_of(generic, seen.x)
+    x, is_right, places = _learned(problem, seen)
+    weights = np.ones(len(x))
+    own = boost(x, is_right, logits=logits[places], weights=weights, signs=SIGNS, config=_NOT_ON_A_LINE)
+    return logits + ours.logits_of(own, seen.x)
+
+
+def _by_lines(problem: Problem, seen: ours.Seen, refitted: Refitted) -> Logits:
+    """Return what a generic regression says, and one of the set-up's own on top of it."""
+    logits = refitted.line(problem.folder).logits(seen.x)
+    x, is_right, places = _learned(problem, seen)
+    own = fit_line(x, is_right, logits=logits[places], weights=np.ones(len(x)), signs=SIGNS)
     return logits + own.logits(seen.x)
+
+
+def _learned(
+    problem: Problem, seen: ours.Seen
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
+    """Return features, labels and places of the queries of the fit part that have a candidate."""
+    fit = problem.parts.fit
+    places = fit[seen.answers[fit] >= 0]
+    return seen.x[places], rights(problem, seen)[places], places

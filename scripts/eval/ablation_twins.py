@@ -33,8 +33,7 @@ class _Asked:
     def __init__(self, set_up: TwinSetUp, twins: Twins, known: Labelled, asked: Labelled) -> None:
         chosen, self.twins = fresh(twins)
         self.set_up, self.queries = set_up, asked.at(chosen)
-        bundle = ours.Bundle(known.texts, known.groups, known.vectors, known.contexts, seed=0)
-        self.seen = bundle.see(self.queries.texts, self.queries.vectors, self.queries.contexts)
+        self.seen = ours.Bundle(known, seed=0).see(self.queries)
 
     @classmethod
     def of(cls, set_up: TwinSetUp, data: Path, vectors: Vectors) -> _Asked:

@@ -14,8 +14,9 @@ from measure import commit, machine, versions
 
 from eval import gptcache_baseline
 from eval.embeddings import Vectors
-from eval.measured import MAX_STREAM, gptcache, measure, prepare
+from eval.measured import MAX_STREAM, gptcache, measure
 from eval.measured_twins import measure_twins
+from eval.problem import prepare
 from eval.setups import SET_UPS, TWIN_SET_UPS, TwinSetUp
 from eval.splits import SetUp
 from eval.tables import replaced, tables
@@ -90,7 +91,7 @@ def _measured(set_up: SetUp | TwinSetUp, run: Run, earlier: dict[str, Any]) -> d
     for place, seed in enumerate(run.seeds):
         problem = prepare(set_up, run.data_dir, run.vectors, seed=seed)
         slow = {name: before[seed][name] for name in _SLOW if before.get(seed, {}).get(name)}
-        rows.append(measure(problem, n_stream=0 if "online" in slow else run.n_stream) | slow)
+        rows.append(measure(problem, run.vectors, n_stream=0 if "online" in slow else run.n_stream) | slow)
         if run.gptcache_python and not place and "gptcache" not in slow:
             rows[-1]["gptcache"] = gptcache(problem, run.gptcache_python)
     return {"seeds": rows}

@@ -21,7 +21,7 @@ from eval.ablation_twins import measure_ablated_twins
 from eval.command import REPOSITORY, RESULTS, SCRATCH, newest_encoder, rounded
 from eval.comparison_tables import write_comparisons
 from eval.embeddings import Vectors
-from eval.measured import Problem, prepare
+from eval.problem import Problem, prepare
 from eval.setups import SET_UPS
 
 COMPARED = ("banking77-5", "banking77-20", "clinc150-5")

@@ -20,9 +20,9 @@ import numpy.typing as npt
 import torch
 
 from eval import ours
-from eval.deciding import Logits, bundle_of, outcome, rights, see, with_local
+from eval.deciding import outcome, read, rights, with_own
 from eval.embeddings import Vectors
-from eval.measured import Problem, prepare
+from eval.problem import Problem, prepare
 from eval.retrieval import Floats
 from eval.setups import SET_UPS
 from semcache.build.boost import BoostConfig, boost
@@ -124,32 +124,32 @@ def measurer(data: Path, vectors: Vectors) -> Callable[[Problem], dict[str, Any]
         return _fitted([donor(name) for name in DONORS if folders[name] != left_out], is_late=is_late)
 
     def measure(problem: Problem) -> dict[str, Any]:
-        read = _read(problem, reader)
-        generic = ours.logits_of(ours.trees_without(problem.folder), read.plain.x)
-        variants: dict[str, tuple[ours.Seen, Logits, Sequence[int]]] = {
-            "as it is": (read.plain, generic, SIGNS),
-            "own trees see tokens": (read.late, generic, LATE_SIGNS),
+        found = _read(problem, reader)
+        generic = ours.trees_without(problem.folder)
+        variants: dict[str, tuple[ours.Seen, ours.Trees, Sequence[int]]] = {
+            "as it is": (found.plain, generic, SIGNS),
+            "own trees see tokens": (found.late, generic, LATE_SIGNS),
         }
         for name, seen, is_late, signs in (
-            ("fitted on other set-ups", read.plain, False, SIGNS),
-            ("the same, all trees see tokens", read.late, True, LATE_SIGNS),
+            ("fitted on other set-ups", found.plain, False, SIGNS),
+            ("the same, all trees see tokens", found.late, True, LATE_SIGNS),
         ):
-            variants[name] = seen, ours.logits_of(trees(problem.folder, is_late=is_late), seen.x), signs
+            variants[name] = seen, trees(problem.folder, is_late=is_late), signs
         outcomes = {
-            name: outcome(problem, seen, with_local(problem, seen, logits, signs=signs))
-            for name, (seen, logits, signs) in variants.items()
+            name: outcome(problem, seen, with_own(problem, seen, under, signs=signs))
+            for name, (seen, under, signs) in variants.items()
         }
-        return {"variants": outcomes, **read.cost}
+        return {"variants": outcomes, **found.cost}
 
     return measure
 
 
 def _read(problem: Problem, reader: TokenReader) -> _Read:
-    bundle = bundle_of(problem)
-    plain = see(problem, bundle)
+    found = read(problem)
+    plain = found.seen
     known, queries = reader.of(problem.known.texts), reader.of(problem.queries.texts)
     rarity = rarity_of(known)
-    pairs = [(queries[i], known[row]) for i, row in enumerate(_nearest(problem, bundle, plain).tolist())]
+    pairs = [(queries[i], known[row]) for i, row in enumerate(_nearest(problem, found.bundle, plain).tolist())]
     columns = np.array([met(query, variant, rarity) for query, variant in pairs])
     cost = {"bytes_per_row": 2.0 * float(np.mean([one.vectors.size for one in known])), "us": _us(pairs, rarity)}
     return _Read(problem, plain, replace(plain, x=np.hstack([plain.x, columns])), cost)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,35 +25,18 @@ from measure import commit  # noqa: E402 - scripts are no package
 
 from eval import ours  # noqa: E402
 from eval.command import REPOSITORY, RESULTS, SCRATCH, newest_encoder, rounded  # noqa: E402
-from eval.deciding import bundle_of, rights, see, to_learn  # noqa: E402
+from eval.deciding import Made, make_twins, read, rights  # noqa: E402
 from eval.embeddings import Vectors  # noqa: E402
-from eval.measured import Problem, prepare  # noqa: E402
+from eval.problem import Problem, prepare  # noqa: E402
 from eval.setups import SET_UPS  # noqa: E402
 from eval.tables import replaced, share, table  # noqa: E402
 from eval.thresholds import served, widest_threshold  # noqa: E402
-from semcache.build.boost import boost  # noqa: E402
-from semcache.build.own_trees import DOUBTING, DOUBTS, TWIN_SHARE  # noqa: E402
-from semcache.core.twins import twins  # noqa: E402
-from semcache.core.verifier import SIGNS  # noqa: E402
 
 COMPARED = ("banking77-5", "banking77-20", "clinc150-20")
 LEVELS = (0.02, 0.05)
 TREES = ("generic", "own", "own, doubting")
 BEGIN, END = "<!-- made twins: written by scripts/eval/made_twins.py -->", "<!-- end of made twins -->"
 _MOST = 2_500
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """Twins of known phrasings that get the answer of their phrasing, which is wrong.
-
-    Attributes:
-        x: (n, n_features) what a decision sees of them.
-        n: how many were made, those that get another answer among them.
-    """
-
-    x: npt.NDArray[np.float64]
-    n: int
 
 
 def main() -> None:
@@ -82,36 +64,16 @@ def main() -> None:
 
 def measure(problem: Problem, vectors: Vectors) -> dict[str, list[dict[str, float]]]:
     """Return what each sort of trees serves of the test part and of twins, at the thresholds of calibration."""
-    bundle = bundle_of(problem)
-    seen = see(problem, bundle)
-    is_right = rights(problem, seen)
-    to_fit, to_ask = made(problem, bundle, vectors)
-    learned = to_learn(problem, seen)
-    trees = {"generic": ours.trees_without(problem.folder)}
-    trees["own"] = _with(trees["generic"], seen.x[learned], is_right[learned])
-    x, labels = np.concatenate([seen.x[learned], to_fit.x]), np.append(is_right[learned], np.zeros(len(to_fit.x), bool))
-    of_twins = np.full(len(to_fit.x), TWIN_SHARE * len(learned) / max(1, len(to_fit.x)))
-    weights, logits = np.append(np.ones(len(learned)), of_twins), ours.logits_of(trees["own"], x)
-    doubting = boost(x, labels, logits=logits, weights=weights, signs=SIGNS, config=DOUBTING, doubts=DOUBTS)
-    trees["own, doubting"] = np.concatenate([trees["own"], doubting])
-    return {name: _served(problem, seen, is_right, to_ask, trees[name]) for name in TREES}
-
-
-def _with(trees: ours.Trees, x: npt.NDArray[np.float64], is_right: npt.NDArray[np.bool_]) -> ours.Trees:
-    return np.concatenate([trees, ours.local_trees(x, is_right, logits=ours.logits_of(trees, x))])
-
-
-def made(problem: Problem, bundle: ours.Bundle, vectors: Vectors) -> tuple[Made, Made]:
-    """Return the twins of one half of the known phrasings and of the other; at most 2,500 together."""
-    known, rng = problem.known, np.random.default_rng(problem.seed)
-    pairs = [(row, twin.text) for row, text in enumerate(known.texts) for twin in twins(text, seed=problem.seed)]
-    chosen = [pairs[i] for i in sorted(rng.permutation(len(pairs))[:_MOST].tolist())]
-    rows, texts = np.array([row for row, _ in chosen]), [text for _, text in chosen]
-    seen = bundle.see(texts, vectors.of(f"{problem.folder}-made", texts), known.contexts[rows])
-    is_told = seen.answers == known.groups[rows]
-    is_first = (rng.permutation(len(known.texts)) % 2 == 0)[rows]
-    first, second = (Made(seen.x[half & is_told], int(half.sum())) for half in (is_first, ~is_first))
-    return first, second
+    found = read(problem)
+    to_fit, to_ask = make_twins(problem, found.bundle, vectors, most=_MOST)
+    generic, fit, is_right = ours.trees_without(problem.folder), problem.parts.fit, rights(problem, found.seen)
+    learned = found.seen.at(fit)
+    trees = {
+        "generic": generic,
+        "own": ours.own_trees(generic, learned, is_right[fit]),
+        "own, doubting": ours.own_trees(generic, learned, is_right[fit], twins=to_fit.x),
+    }
+    return {name: _served(problem, found.seen, is_right, to_ask, trees[name]) for name in TREES}
 
 
 def _served(

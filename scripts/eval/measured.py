@@ -2,90 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from eval import gptcache_baseline, ours
-from eval.certificate import RESPLIT_LEVELS, certified_threshold, grid_of, resplit
+from eval import gptcache_baseline
+from eval.certificate import RESPLIT_LEVELS, grid_of, resplit
+from eval.deciding import decide
 from eval.embeddings import Vectors
 from eval.online import LOG_GRID, PUBLISHED_GRID, Stream, run_stream
-from eval.retrieval import Bools, Found, Labelled, Scores, numbered, search
-from eval.splits import Parts, SetUp, draw, split
-from eval.texts import Item, read_items
-from eval.thresholds import row, served, widest_threshold
-from semcache.core.metrics import aurc, calibration_error, curve_of, reliability, roc_auc, served_at
+from eval.problem import Judged, Problem, levels
+from eval.retrieval import Found, search
+from eval.splits import Parts
+from eval.thresholds import row, served
+from semcache.core.metrics import aurc, calibration_error, curve_of, reliability, roc_auc
 from semcache.core.text import normalise
 
-LEVELS = (0.01, 0.02, 0.05, 0.10)
 COSINES = (0.95, 0.90, 0.80, 0.70)
 DELTAS = (0.01, 0.02, 0.05, 0.10)
 MAX_STREAM = 4000
 MAX_GPTCACHE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A confidence for every query, and whether the answer it speaks of is right."""
-
-    confidence: Scores
-    is_right: Bools
-
-    def at(self, indices: npt.NDArray[np.intp]) -> Judged:
-        """Return some of them."""
-        return Judged(self.confidence[indices], self.is_right[indices])
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A set-up with one seed, searched.
-
-    Attributes:
-        known: the entries.
-        queries: what is asked.
-        parts: of the queries.
-        found: nearest entries of the queries.
-        seed: that it was drawn with.
-    """
-
-    known: Labelled
-    queries: Labelled
-    parts: Parts
-    found: Found
-    seed: int
-    folder: str
-
-
-def prepare(set_up: SetUp, data_dir: Path, vectors: Vectors, *, seed: int) -> Problem:
-    """Draw, embed, split and search."""
-    drawn = draw(read_items(data_dir / set_up.folder), set_up, seed=seed)
-    known, queries = labelled(set_up.folder, drawn.known, drawn.queries, vectors)
-    return Problem(known, queries, split(len(queries), seed=seed), search(known, queries), seed, set_up.folder)
-
-
-def labelled(name: str, known: Sequence[Item], queries: Sequence[Item], vectors: Vectors) -> tuple[Labelled, Labelled]:
-    """Return texts with their vectors, and groups and namespaces as numbers."""
-    both = (known, queries)
-    groups = numbered(*([f"{item.context}\t{item.group}" for item in items] for items in both))
-    contexts = numbered(*([item.context for item in items] for items in both))
-    rows = vectors.of(name, [item.text for items in both for item in items])
-    known_texts, query_texts = (tuple(item.text for item in items) for items in both)
-    return (
-        Labelled(known_texts, rows[: len(known)], groups[0], contexts[0]),
-        Labelled(query_texts, rows[len(known) :], groups[1], contexts[1]),
-    )
-
-
-def measure(problem: Problem, *, n_stream: int) -> dict[str, Any]:
+def measure(problem: Problem, vectors: Vectors, *, n_stream: int) -> dict[str, Any]:
     """Return what every decision gives on the test part."""
     found, test = problem.found, problem.parts.test
-    judged = {"cosine": Judged(found.score, found.is_right), "margin": Judged(found.margin, found.is_right)}
-    if (own := judge_ours(problem)) is not None:
-        judged["ours"] = own
+    judged = {
+        "cosine": Judged(found.score, found.is_right),
+        "margin": Judged(found.margin, found.is_right),
+        "ours": decide(problem, vectors),
+    }
     is_known = np.isin(problem.queries.groups, problem.known.groups)
     return {
         "seed": problem.seed,
@@ -101,24 +50,6 @@ def measure(problem: Problem, *, n_stream: int) -> dict[str, Any]:
         "resplits": {name: resplits(values, problem.parts) for name, values in judged.items()},
         "online": online(problem, n_stream) if n_stream else [],
     }
-
-
-def judge_ours(problem: Problem) -> Judged | None:
-    """Return our own decision on every query, fitted on the fit part."""
-    known, asked = problem.known, problem.queries
-    learned = asked.at(problem.parts.fit)
-    model = ours.fit(
-        *(known.texts, known.groups, known.vectors),
-        *(learned.texts, learned.groups, learned.vectors),
-        seed=problem.seed,
-        left_out=problem.folder,
-        known_contexts=known.contexts,
-        fit_contexts=learned.contexts,
-    )
-    if model is None:
-        return None
-    confidence, group = model.judge(asked.texts, asked.vectors, asked.contexts)
-    return Judged(confidence.astype(np.float64), group == asked.groups)
 
 
 def exact_match(problem: Problem) -> dict[str, Any]:
@@ -138,26 +69,6 @@ def fixed(found: Found, test: npt.NDArray[np.intp]) -> dict[str, Any]:
     rules = {f"cosine {least:.2f}": score >= least for least in COSINES}
     rules["score .80, margin .10"] = (score >= 0.80) & (margin >= 0.10)
     return {name: row(served(is_served, is_right)) for name, is_served in rules.items()}
-
-
-def levels(judged: Judged, parts: Parts) -> list[dict[str, Any]]:
-    """Return, for each allowed error, what thresholds of three origins give on the test part."""
-    fit, calibration, test = judged.at(parts.fit), judged.at(parts.calibration), judged.at(parts.test)
-    grid = grid_of(fit.confidence)
-    rows = []
-    for error in LEVELS:
-        best = widest_threshold(test.confidence, test.is_right, error=error)
-        chosen = widest_threshold(calibration.confidence, calibration.is_right, error=error)
-        proved = certified_threshold(calibration.confidence, calibration.is_right, grid=grid, error=error)
-        rows.append(
-            {
-                "level": error,
-                "best": row(served_at(test.confidence, test.is_right, best)),
-                "chosen": row(served_at(test.confidence, test.is_right, chosen)),
-                "certified": row(served_at(test.confidence, test.is_right, proved)),
-            }
-        )
-    return rows
 
 
 def ranking(judged: Judged, *, is_probability: bool) -> dict[str, float | None]:

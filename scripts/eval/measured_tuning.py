@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from eval import ours
-from eval.deciding import bundle_of, outcome, see, with_local
-from eval.measured import Problem
+from eval.deciding import outcome, read, with_own
+from eval.problem import Problem
 from eval.retrieval import Labelled, search
 from eval.tuning import TuneConfig, Tuned, embed, tune
-from semcache.core.verifier import SIGNS
 
 
 def measure_tuning(problem: Problem) -> dict[str, Any]:
@@ -43,6 +42,5 @@ def _embedded(texts: Labelled, tuned: Tuned) -> Labelled:
 
 
 def _decided(problem: Problem, *, is_adapted: bool) -> dict[str, Any]:
-    seen = see(problem, bundle_of(problem, is_adapted=is_adapted))
-    generic = ours.logits_of(ours.trees_without(problem.folder), seen.x)
-    return outcome(problem, seen, with_local(problem, seen, generic, signs=SIGNS))
+    seen = read(problem, is_adapted=is_adapted).seen
+    return outcome(problem, seen, with_own(problem, seen, ours.trees_without(problem.folder)))

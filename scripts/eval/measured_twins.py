@@ -54,13 +54,11 @@ def shares(is_served: Bools, is_right: Bools, twins: Twins) -> dict[str, float |
 
 def _ours(known: Labelled, asked: Labelled, twins: Twins, *, left_out: str) -> dict[str, Any]:
     """Return the shares of the generic verifier, over queries that are no entry themselves."""
-    model = ours.generic(known.texts, known.groups, known.vectors, known.contexts, left_out=left_out)
-    if model is None:
-        return {}
     places, some = fresh(twins)
     chosen = asked.at(places)
-    confidence, group = model.judge(chosen.texts, chosen.vectors, chosen.contexts)
-    is_right = group == chosen.groups
+    seen = ours.Bundle(known, seed=0).see(chosen)
+    confidence = ours.confidences(ours.logits_of(ours.trees_without(left_out), seen.x), seen.answers)
+    is_right = seen.answers == chosen.groups
     return {f"ours {least:.2f}": shares(confidence >= least, is_right, some) for least in CONFIDENCES}
 
 

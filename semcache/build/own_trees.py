@@ -61,7 +61,9 @@ def with_own(outcomes: Sequence[Outcome], twins: Sequence[Outcome] = ()) -> Tree
     return grow_own(generic_trees(), _features(found), rights(found), weights=weights, twins=_features(made))
 
 
-def grow_own(generic: Trees, x: Floats, is_right: Bools, *, weights: Floats, twins: Floats) -> Trees:
+def grow_own(
+    generic: Trees, x: Floats, is_right: Bools, *, weights: Floats, twins: Floats, signs: Sequence[int] = SIGNS
+) -> Trees:
     """Return trees fitted on queries, with a share of the generic ones under them.
 
     Args:
@@ -70,11 +72,12 @@ def grow_own(generic: Trees, x: Floats, is_right: Bools, *, weights: Floats, twi
         is_right: (n,) whether serving each one's candidate is right.
         weights: (n,) of each, 0 or more.
         twins: (m, n_features) of near twins, all of them wrong; m may be 0.
+        signs: as `SIGNS` has them, of each feature; twins need those.
     """
     trees = weakened(generic, GENERIC_SHARE)
-    line = fit_line(x, is_right, logits=_logits(trees, x), weights=weights, signs=SIGNS)
+    line = fit_line(x, is_right, logits=_logits(trees, x), weights=weights, signs=signs)
     trees = np.concatenate([trees, weakened(line.trees(x), LINE_SHARE)])
-    trees = np.concatenate([trees, _over(trees, x, is_right, weights, CURVING)])
+    trees = np.concatenate([trees, _over(trees, x, is_right, weights, CURVING, signs=signs)])
     return np.concatenate([trees, doubting(trees, x, is_right, weights=weights, twins=twins)])
 
 
@@ -94,10 +97,11 @@ def _over(
     weights: Floats,
     config: BoostConfig,
     *,
+    signs: Sequence[int] = SIGNS,
     doubts: Sequence[bool] | None = None,
 ) -> Trees:
     logits = _logits(trees, x)
-    return boost(x, is_right, logits=logits, weights=weights, signs=SIGNS, config=config, doubts=doubts)
+    return boost(x, is_right, logits=logits, weights=weights, signs=signs, config=config, doubts=doubts)
 
 
 def _logits(trees: Trees, x: Floats) -> Floats:

@@ -5,10 +5,8 @@ from typing import Any
 
 import eval_path  # noqa: F401
 import numpy as np
-import pytest
 from eval.ablation import GROUPS, VARIANTS, kept
 from eval.comparison_tables import BEGIN, END, outcome_tables, twin_table
-from eval.logistic import Logistic
 from eval.tables import replaced
 
 from semcache.core.features import FEATURES
@@ -77,24 +75,6 @@ def test_each_comparison_has_its_place() -> None:
     """Between markers of its own name; the rest of the document stays."""
     begin, end = BEGIN.format("tuning"), END.format("tuning")
     assert replaced(f"a\n{begin}\nold\n{end}\nb", "new", begin=begin, end=end) == f"a\n{begin}\n\nnew\n\n{end}\nb"
-
-
-def test_a_regression_finds_the_odds() -> None:
-    """Of a feature that is right three times in four where it is high, and one in four where it is low."""
-    x = np.repeat([[0.0], [1.0]], 4000, axis=0)
-    is_right = np.concatenate([np.arange(4000) % 4 == 0, np.arange(4000) % 4 != 0])
-    found = Logistic.fitted(x, is_right, weights=np.ones(8000)).logits(np.array([[0.0], [1.0]]))
-    assert found == pytest.approx([-np.log(3), np.log(3)], abs=0.01)
-
-
-def test_a_regression_on_top_adds_what_is_unsaid() -> None:
-    """Where logits say all there is, it says nothing."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(4000, 3))
-    is_right = rng.random(4000) < 1.0 / (1.0 + np.exp(-2.0 * x[:, 0]))
-    first = Logistic.fitted(x, is_right, weights=np.ones(4000))
-    own = first.on_top(x, is_right, logits=first.logits(x), seed=0)
-    assert np.abs(own.logits(x)).max() < 0.01
 
 
 def test_every_comparison_has_its_markers_in_the_document() -> None:
