@@ -10,13 +10,16 @@ from eval import ours
 from eval.deciding import outcome, read, with_own
 from eval.problem import Problem
 from eval.retrieval import Labelled, search
-from eval.tuning import TuneConfig, Tuned, embed, tune
+from semcache.build.tune import Phrasings, TuneConfig, Tuned, embed, tune
+from semcache.config import DEFAULT_MODEL
+from semcache.embed.model_source import find_model
 
 
 def measure_tuning(problem: Problem) -> dict[str, Any]:
     """Return what the decision gives with the adapter only, with a tuned encoder, and with both."""
     began = time.perf_counter()
-    tuned = tune(problem.known.texts, problem.known.groups, seed=problem.seed, config=TuneConfig())
+    phrasings = Phrasings(problem.known.texts, problem.known.groups)
+    tuned = tune(find_model(DEFAULT_MODEL), phrasings, seed=problem.seed, config=TuneConfig())
     minutes = (time.perf_counter() - began) / 60
     moved = on_tuned(problem, tuned)
     return {

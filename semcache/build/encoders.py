@@ -1,11 +1,18 @@
-"""Gets the encoder of a model: exported once a root, found again by the digest of the model it came from."""
+"""Gets the encoder of a model: exported once a root, found again by the digest of the model it came from.
+
+A tuned one is found again by the digest of the model and of what it was tuned on.
+"""
 
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from semcache.build.tune import OnStep, Phrasings, tune
 from semcache.bundle.layout import ENCODERS_DIR, EXPORT_LOCK_FILE, SOURCES_DIR, STAGING_PREFIX, encoder_dir
+from semcache.config import HASHING_MODEL
 from semcache.embed.encoder_dir import ENCODER_FILE, EncoderSpec, read_spec, verify_digest
 from semcache.embed.hashing import HASHING_SPEC
 from semcache.embed.model_source import ModelSource, find_model
@@ -13,9 +20,12 @@ from semcache.errors import EncoderError, StorageError
 from semcache.store.fsio import FileSystem, publish_dir, replace_file
 from semcache.store.lock import exclusive_lock
 
-HASHING_MODEL = "hashing"
+TUNED = " tuned"
+"""Ends the name of an encoder that was tuned on a corpus."""
 _EXPORT_VERSION = 2
 """Raised when the exporter changes, so that models are exported anew."""
+_TUNING_VERSION = 1
+"""Raised when tuning changes."""
 
 
 def ensure_encoder(fs: FileSystem, root: Path, model: str) -> Path:
@@ -47,6 +57,56 @@ def ensure_encoder(fs: FileSystem, root: Path, model: str) -> Path:
             return _export(fs, root, source, pointer)
     except OSError as error:
         raise StorageError.from_os_error(error.filename or encoders, error) from error
+
+
+def ensure_tuned(fs: FileSystem, root: Path, model: str, phrasings: Phrasings, *, seed: int, on_step: OnStep) -> Path:
+    """Return the encoder folder of a model tuned on phrasings; the model's own where that does not help.
+
+    Tuned once a root for the same phrasings and seed. While it is tuned, other builds may export.
+
+    Args:
+        fs: makes it durable.
+        root: holds bundles and encoders.
+        model: as `BuildConfig.model`; one of sentence-transformers.
+        phrasings: what it is tuned on.
+        seed: of every random choice.
+        on_step: is told how far it is.
+
+    Raises:
+        EncoderError, MissingExtraError, StorageError: as `ensure_encoder`.
+    """
+    source, sources = find_model(model), root / ENCODERS_DIR / SOURCES_DIR
+    digest = _digest_of(source, phrasings, seed)
+    pointer = sources / f"{digest[:32]}-tuned-{_EXPORT_VERSION}-{_TUNING_VERSION}"
+    plain = ensure_encoder(fs, root, model)
+    if not phrasings.n_pairs:
+        return plain
+    if (known := _known(root, pointer)) is not None:
+        return known
+    tuned = tune(source, phrasings, seed=seed, on_step=on_step)
+    try:
+        with TemporaryDirectory(prefix="semcache-tuned-") as folder:
+            if tuned.n_epochs:
+                tuned.model.save(folder)
+            with exclusive_lock(root / ENCODERS_DIR / EXPORT_LOCK_FILE, wait=True):
+                if tuned.n_epochs:
+                    return _export(fs, root, ModelSource(f"{source.name}{TUNED}", Path(folder), digest), pointer)
+                replace_file(fs, pointer, f"{read_spec(plain).fingerprint}\n".encode("ascii"))
+                return plain
+    except OSError as error:
+        raise StorageError.from_os_error(error.filename or sources, error) from error
+
+
+def is_tuned_of(spec: EncoderSpec, model: str) -> bool:
+    """Say whether an encoder is a model, tuned."""
+    return spec.name == f"{find_model(model).name}{TUNED}"
+
+
+def _digest_of(source: ModelSource, phrasings: Phrasings, seed: int) -> str:
+    digest = sha256(f"{source.sha256} {seed}\n".encode())
+    for text, group in zip(phrasings.texts, phrasings.groups.tolist(), strict=True):
+        digest.update(f"{group} {len(text)} ".encode() + text.encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
 
 
 def _clear_debris(fs: FileSystem, encoders: Path, sources: Path) -> None:

@@ -14,7 +14,7 @@ import orjson
 
 from semcache import __version__
 from semcache.build.embed_pool import EmbedPool
-from semcache.build.encoders import HASHING_MODEL, ensure_encoder
+from semcache.build.encoders import ensure_encoder, ensure_tuned, is_tuned_of
 from semcache.build.fit import Fitted, Kept, TrafficUse, fit_decision
 from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
@@ -23,28 +23,37 @@ from semcache.build.kept import keeping
 from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
 from semcache.build.traffic import Traffic
+from semcache.build.tune import Phrasings
 from semcache.bundle.decision import save_decision
-from semcache.bundle.layout import EMBEDDINGS_DIR, INDEX_FILE, PROBE_MIN_COSINE, PROBE_TEXTS, VERSIONS_DIR
+from semcache.bundle.layout import (
+    EMBEDDINGS_DIR,
+    INDEX_FILE,
+    PROBE_MIN_COSINE,
+    PROBE_TEXTS,
+    VERSIONS_DIR,
+    encoder_dir,
+)
 from semcache.bundle.locate import locate
 from semcache.bundle.numbering import Numbering, number_like, plain_numbering
-from semcache.bundle.reader import VersionReader
+from semcache.bundle.reader import VersionReader, read_manifest
 from semcache.bundle.renumber import renumber_arrays, renumber_files
 from semcache.bundle.staged import StagedRows
 from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
-from semcache.config import DEFAULT_ROOT, BuildConfig, OpenConfig
+from semcache.config import DEFAULT_ROOT, HASHING_MODEL, BuildConfig, OpenConfig
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
 from semcache.embed.encoder_dir import read_spec
 from semcache.embed.registry import load_embedder
-from semcache.errors import BundleError, StorageError
+from semcache.errors import BundleError, EncoderError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary
 from semcache.store.faiss_index import frame_of, trained_frame, write_index
 from semcache.store.fsio import FileSystem
-from semcache.types import LabelledQuery
+from semcache.types import LabelledQuery, VariantKind
 
 Progress = Callable[[str, int, int], None]
-"""Called with a stage (scan, export, augment, embed, index, publish), how much of it is done, and how much there is."""
+"""Called with a stage (scan, export or tune, augment, embed, fit, index, publish), how much of it is done, and
+how much there is."""
 Check = Callable[[Path], None]
 """Called with the folder of a version that is whole and not live; raises where it may not go live."""
 
@@ -151,8 +160,8 @@ class _Build:
             scan.raise_problems()
         opened = open_generated(self.paths, scan, self.config)
         with opened as self.generated, open_staging(self.fs, self.root, name) as staging, ExitStack() as stack:
-            with self._stage("export"):
-                encoder_folder = ensure_encoder(self.fs, self.root, self.config.model)
+            with self._stage("tune" if self.config.tune else "export"):
+                encoder_folder = self._encoder(staging, scan)
                 embedder = stack.enter_context(self._remembering(load_embedder(encoder_folder)))
             if self.generated is not None:
                 with self._stage("augment"):
@@ -194,6 +203,42 @@ class _Build:
         began = time.perf_counter()
         self.check(folder)
         self.checked_s = time.perf_counter() - began
+
+    def _encoder(self, staging: Staging, scan: CorpusScan) -> Path:
+        """Return the folder of the encoder: of the model, or of the model tuned on the corpus, once."""
+        model = self.config.model
+        if not self.config.tune:
+            return ensure_encoder(self.fs, self.root, model)
+        if not self.config.fresh and (kept := self._live_encoder(staging)) is not None:
+            return kept
+        phrasings = self._phrasings(scan).sample(seed=self.config.seed)
+        return ensure_tuned(
+            self.fs,
+            self.root,
+            model,
+            phrasings,
+            seed=self.config.seed,
+            on_step=lambda done, n: self.progress("tune", done, n),
+        )
+
+    def _live_encoder(self, staging: Staging) -> Path | None:
+        """Return the folder of the live version's encoder, where that is the model, tuned."""
+        try:
+            location = locate(staging.bundle_dir, root=self.root)
+            manifest = read_manifest(location.version_dir(location.live_id()))
+            folder = encoder_dir(self.root, manifest.encoder.fingerprint)
+            return folder if is_tuned_of(read_spec(folder), self.config.model) else None
+        except (BundleError, EncoderError, StorageError):
+            return None
+
+    def _phrasings(self, scan: CorpusScan) -> Phrasings:
+        texts, groups = list[str](), list[int]()
+        for number, entry in enumerate(read_again(self.paths, scan)):
+            answer = scan.answer_numbers[answer_digest(entry)]
+            for kind, text, _ in indexed_texts(entry, number, scan):
+                texts.append(text)
+                groups.append(~answer if kind is VariantKind.GUARD else answer)
+        return Phrasings(texts, np.array(groups, np.int64))
 
     def _remembering(self, embedder: Embedder) -> AbstractContextManager[Embedder]:
         """Have an embedder read what any build of this root embedded before, where that is less work."""

@@ -42,6 +42,9 @@ def build(
     model: Annotated[
         str | None, typer.Option(help="Model name, folder, or package:NAME. [default: all-MiniLM-L6-v2]")
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Fine-tune the model on the corpus: minutes, and an encoder of its own.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Of every random choice. [default: 0]")] = None,
     index: Annotated[Index | None, typer.Option(help="Kind of index. [default: auto]")] = None,
     max_error: Annotated[
@@ -75,6 +78,7 @@ def build(
     config = resolve_build(
         {
             "model": model,
+            "tune": tune or None,
             "seed": seed,
             "index": None if index is None else index.value,
             "max_error": max_error,
