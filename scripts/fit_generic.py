@@ -377,8 +377,8 @@ def _certified(
     """Certify a level, at thresholds that serve at most so large a share of what must be kept out."""
     share = 1.0 - ALLOWANCE * level
     floor = max((float(np.quantile(one, share, method="higher")) for one in kept_out), default=0.0)
-    (certified,) = certify(found, is_right, grid=grid[grid > floor], levels=(level,))
-    return certified
+    levels = certify(found, is_right, grid=grid[grid > floor])
+    return next(one for one in levels if one.max_error == level)
 
 
 if __name__ == "__main__":

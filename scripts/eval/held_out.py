@@ -1,6 +1,7 @@
 """Build bundles without some texts, ask them those, and write the table into docs/quality.md. Options: --help.
 
-The corpora that ship, one by one and together, and three public sets, each without and with labelled traffic.
+The corpora that ship, one by one (one also with a tuned encoder) and together, and three public sets, each without and
+with labelled traffic.
 Reports (--reports DIR) are those of `semcache eval --html`.
 
     python scripts/eval/held_out.py [--bundles speckit ...] [--data ../shared/data] [--root DIR] [--reports DIR]
@@ -25,14 +26,20 @@ from eval.holding_out import HeldOut, Line, of_corpora, of_set  # noqa: E402
 from eval.setups import SET_UPS  # noqa: E402
 from eval.tables import replaced, share, table  # noqa: E402
 from eval.texts import OUT_OF_SCOPE, read_items  # noqa: E402
-from semcache import Cache, Evaluation, LabelledQuery, build_bundle, evaluate, read_queries  # noqa: E402
+from semcache import BuildConfig, Cache, Evaluation, LabelledQuery, build_bundle, evaluate, read_queries  # noqa: E402
 from semcache.cli.report_html import html_report  # noqa: E402
 from semcache.core.certificate import Certificate  # noqa: E402
 
 CORPORA = ("speckit", "shell", "python")
 SETS = ("banking77-20", "clinc150-20", "qqp_a")
-TOGETHER, TRAFFIC = "all corpora", " with traffic"
-BUNDLES = (*CORPORA, TOGETHER, *(name + rest for name in SETS for rest in ("", TRAFFIC)))
+TOGETHER, TRAFFIC, TUNED = "all corpora", " with traffic", " tuned"
+BUNDLES = (
+    CORPORA[0],
+    CORPORA[0] + TUNED,
+    *CORPORA[1:],
+    TOGETHER,
+    *(name + rest for name in SETS for rest in ("", TRAFFIC)),
+)
 LEVELS = (0.02, 0.05, 0.10)
 BEGIN, END = "<!-- held-out: written by scripts/eval/held_out.py -->", "<!-- end of held-out -->"
 _MOST = 6_000
@@ -63,7 +70,7 @@ def main() -> None:
 
 def held_out(bundle: str, data: Path, *, seed: int) -> HeldOut:
     """Return what a bundle is built from and asked."""
-    names = CORPORA if bundle == TOGETHER else (bundle,)
+    names = CORPORA if bundle == TOGETHER else (bundle.removesuffix(TUNED),)
     if names[0] in CORPORA:
         return of_corpora({name: _lines(REPOSITORY / "corpus" / f"{name}.jsonl") for name in names}, seed=seed)
     (set_up,) = (one for one in SET_UPS if one.name == bundle.removesuffix(TRAFFIC))
@@ -98,7 +105,8 @@ def held_out_table(figures: dict[str, Any]) -> str:
 def _measured(bundle: str, arguments: argparse.Namespace) -> dict[str, Any]:
     held = held_out(bundle, arguments.data, seed=arguments.seed)
     name = bundle.replace(" ", "-")
-    asked = _built(held, name, arguments.root, has_traffic=bundle.endswith(TRAFFIC))
+    config = BuildConfig(tune=bundle.endswith(TUNED))
+    asked = _built(held, name, arguments.root, has_traffic=bundle.endswith(TRAFFIC), config=config)
     with Cache.open(name, root=arguments.root) as cache:
         evaluation = evaluate(cache, asked)
         certificates = cache.info.manifest.decision.certificates
@@ -111,7 +119,7 @@ def _measured(bundle: str, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _built(held: HeldOut, name: str, root: Path, *, has_traffic: bool) -> Sequence[LabelledQuery]:
+def _built(held: HeldOut, name: str, root: Path, *, has_traffic: bool, config: BuildConfig) -> Sequence[LabelledQuery]:
     """Build a bundle; return what it is to be asked."""
     folder = root / "files" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +128,7 @@ def _built(held: HeldOut, name: str, root: Path, *, has_traffic: bool) -> Sequen
         read_queries([_written(folder / f"{what}.jsonl", lines)]).queries
         for what, lines in (("asked", held.asked), ("traffic", held.traffic if has_traffic else ()))
     )
-    build_bundle(corpora, name=name, root=root, traffic=traffic)
+    build_bundle(corpora, name=name, root=root, config=config, traffic=traffic)
     return asked
 
 
