@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from semcache.build.tune import OnStep, Phrasings, tune
+from semcache.build.tune import OnStep, Phrasings, save, tune
 from semcache.bundle.layout import ENCODERS_DIR, EXPORT_LOCK_FILE, SOURCES_DIR, STAGING_PREFIX, encoder_dir
 from semcache.config import HASHING_MODEL
 from semcache.embed.encoder_dir import ENCODER_FILE, EncoderSpec, read_spec, verify_digest
@@ -87,7 +87,7 @@ def ensure_tuned(fs: FileSystem, root: Path, model: str, phrasings: Phrasings, *
     try:
         with TemporaryDirectory(prefix="semcache-tuned-") as folder:
             if tuned.n_epochs:
-                tuned.model.save(folder)
+                save(tuned.model, Path(folder))
             with exclusive_lock(root / ENCODERS_DIR / EXPORT_LOCK_FILE, wait=True):
                 if tuned.n_epochs:
                     return _export(fs, root, ModelSource(f"{source.name}{TUNED}", Path(folder), digest), pointer)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from semcache.core.metrics import best_coverage, curve_of
 from semcache.core.vectors import FloatRows, unit_rows
-from semcache.embed.export import load_torch_model
+from semcache.embed.export import load_torch_model, quiet
 from semcache.embed.model_source import ModelSource
 from semcache.errors import MissingExtraError
 
@@ -169,6 +170,12 @@ def embed(model: Any, texts: Sequence[str]) -> FloatRows:
     return unit_rows(
         np.asarray(model.encode(list(texts), batch_size=_EMBED_BATCH, show_progress_bar=False), np.float32)
     )
+
+
+def save(model: Any, folder: Path) -> None:
+    """Write a model as sentence-transformers reads it."""
+    with quiet():
+        model.save(str(folder))
 
 
 def hold_out(groups: Ints, *, seed: int) -> Bools:

@@ -53,7 +53,7 @@ def load_torch_model(source: ModelSource) -> SentenceTransformer:
     except ImportError as error:
         raise MissingExtraError("exporting a model", extra="build") from error
     try:
-        with _quiet():
+        with quiet():
             return SentenceTransformer(str(source.folder), device="cpu", local_files_only=True).eval()
     except Exception as error:  # whatever a model's files can raise
         msg = f"{source.folder}: sentence-transformers cannot load it: {error}"
@@ -151,7 +151,7 @@ def _export_graph(model: SentenceTransformer, source: ModelSource) -> tuple[byte
     tokens = torch.export.Dim("tokens", min=2, max=int(model.max_seq_length or 512))
     axes = {0: batch, 1: tokens}
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 Encoder().eval(),
                 (ids, torch.ones_like(ids)),
@@ -216,8 +216,8 @@ def torch_vectors(model: SentenceTransformer, texts: Sequence[str]) -> FloatRows
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep torch's and transformers' chatter off the terminal while they load and trace."""
+def quiet() -> Iterator[None]:
+    """Keep torch's and transformers' chatter off the terminal while they load, trace and save."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
