@@ -79,8 +79,9 @@ class BuildConfig:
             certified, the next larger one that can.
         outside_share: of queries without a right answer among those that certify. 0 to 0.9.
         tune: fine-tune the model on the corpus's phrasings and rejects, minutes on a CPU; kept only where it raises the
-            coverage of phrasings held out. The bundle brings an encoder of its own (90 MB for MiniLM). A build that
-            follows a version with a tuned encoder keeps that. Needs the `build` extra.
+            coverage of phrasings held out, of answers with three or more. Written queries then prove no level, traffic
+            does. The bundle brings an encoder of its own (90 MB for MiniLM). A build that follows a version with a
+            tuned encoder keeps that. Needs the `build` extra.
         adapter: learn one where it raises held-out coverage. A build that follows a version keeps what that one has.
         n_neighbours: rows that are looked at for a decision. 2 to 1024.
         min_recall_at_1, min_recall_at_10: the build fails below these. 0 to 1.

@@ -66,10 +66,16 @@ def simple_decision() -> Iterator[None]:
 
 
 def _fit(
-    rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked], kept: fit.Kept | None
+    rows: Rows,
+    *,
+    config: BuildConfig,
+    embed: Embed,
+    traffic: Sequence[Asked],
+    kept: fit.Kept | None,
+    is_tuned: bool,
 ) -> fit.Fitted:
     token = _is_small.set(_is_small.get() or config.model == "hashing")
     try:
-        return _fit_decision(rows, config=config, embed=embed, traffic=traffic, kept=kept)
+        return _fit_decision(rows, config=config, embed=embed, traffic=traffic, kept=kept, is_tuned=is_tuned)
     finally:
         _is_small.reset(token)

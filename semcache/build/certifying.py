@@ -51,11 +51,13 @@ class Evidence:
     Attributes:
         traffic: labelled queries that nothing was fitted on.
         written_grid, traffic_grid: others, which only say where thresholds are worth trying.
+        written_proves: whether written queries may prove a level; one that learned from them, they only contradict.
     """
 
     traffic: Sequence[Outcome]
     written_grid: Sequence[Outcome]
     traffic_grid: Sequence[Outcome]
+    written_proves: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def certify_trial(
     n_hits = np.zeros(1 + len(errors), np.int64)
     for number, name in enumerate(namespaces):
         traffic, traffic_grid, written, written_grid = (queries.of(number) for queries in all_queries)
-        found = _proved(name, traffic, traffic_grid, written, written_grid, config=config, alpha=alpha)
+        proving = written if evidence.written_proves else written.where(np.zeros(len(written), np.bool_))
+        found = _proved(name, traffic, traffic_grid, proving, written_grid, config=config, alpha=alpha)
         believed = _believable(found, trial, traffic, written, config)
         counted = traffic if found.calibration.source == "traffic" else written
         levels = [found.level_at(config.max_error), *(believed.level_at(error) for error in errors)]

@@ -21,7 +21,7 @@ from semcache.store.fsio import FileSystem, publish_dir, replace_file
 from semcache.store.lock import exclusive_lock
 
 TUNED = " tuned"
-"""Ends the name of an encoder that was tuned on a corpus."""
+"""In the name of a tuned encoder, between that of its model and the head of the model's digest."""
 _EXPORT_VERSION = 2
 """Raised when the exporter changes, so that models are exported anew."""
 _TUNING_VERSION = 1
@@ -89,17 +89,33 @@ def ensure_tuned(fs: FileSystem, root: Path, model: str, phrasings: Phrasings, *
             if tuned.n_epochs:
                 save(tuned.model, Path(folder))
             with exclusive_lock(root / ENCODERS_DIR / EXPORT_LOCK_FILE, wait=True):
+                if (known := _known(root, pointer)) is not None:  # somebody else was faster
+                    return known
+                _clear_debris(fs, root / ENCODERS_DIR, sources)
                 if tuned.n_epochs:
-                    return _export(fs, root, ModelSource(f"{source.name}{TUNED}", Path(folder), digest), pointer)
+                    return _export(fs, root, ModelSource(_tuned_name(source), Path(folder), digest), pointer)
                 replace_file(fs, pointer, f"{read_spec(plain).fingerprint}\n".encode("ascii"))
                 return plain
     except OSError as error:
         raise StorageError.from_os_error(error.filename or sources, error) from error
 
 
-def is_tuned_of(spec: EncoderSpec, model: str) -> bool:
-    """Say whether an encoder is a model, tuned."""
-    return spec.name == f"{find_model(model).name}{TUNED}"
+def is_tuned_of(folder: Path, model: str) -> bool:
+    """Say whether a folder holds a model that was tuned, whole.
+
+    Raises:
+        EncoderError, StorageError: it is damaged, or there is no such model.
+    """
+    spec = read_spec(folder)
+    if spec.name != _tuned_name(find_model(model)):
+        return False
+    for file, digest in spec.digests.items():
+        verify_digest(folder, file, digest)
+    return True
+
+
+def _tuned_name(source: ModelSource) -> str:
+    return f"{source.name}{TUNED} {source.sha256[:8]}"
 
 
 def _digest_of(source: ModelSource, phrasings: Phrasings, seed: int) -> str:

@@ -52,11 +52,18 @@ class Kept:
 
     Attributes:
         adapter: (dim, dim) float32; None where vectors are used as they are.
-        learned: (n,) digests of the texts that it learned from.
+        learned: (n,) digests of texts of traffic that it learned from, or a version before it.
+        gone: (n,) digests of texts that it was built on and that are indexed no more: what stays knows them.
     """
 
     adapter: FloatRows | None
     learned: Digests
+    gone: Digests
+
+    @property
+    def known(self) -> Digests:
+        """All of them."""
+        return np.union1d(self.learned, self.gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,13 @@ class _Traffic:
 
 
 def fit_decision(
-    rows: Rows, *, config: BuildConfig, embed: Embed, traffic: Sequence[Asked] = (), kept: Kept | None = None
+    rows: Rows,
+    *,
+    config: BuildConfig,
+    embed: Embed,
+    traffic: Sequence[Asked] = (),
+    kept: Kept | None = None,
+    is_tuned: bool = False,
 ) -> Fitted:
     """Fit the decision of a corpus on its own variants, and on labelled traffic where there is some.
 
@@ -150,6 +163,8 @@ def fit_decision(
         embed: texts to (n, dim) float32 unit rows of the encoder.
         traffic: a sample of the queries to come.
         kept: of the version that this one follows; None to learn everything anew.
+        is_tuned: whether the encoder was tuned on the corpus. Then no written query fits trees or proves a level: the
+            encoder has seen them all.
     """
     parts = _parted(traffic, embed, config, kept)
     adapted = _adapting(rows, parts, config, embed, kept)
@@ -158,14 +173,14 @@ def fit_decision(
     grid, certifying = (judge_traffic(rows, known, part, adapter, config) for part in (parts.grid, parts.certifying))
     twins = embedded(rows, plan_twins(rows, seed=config.seed), embed) if parts.learning else ()
     asked = _Traffic(adapted.learning, grid, certifying, judge_twins(rows, known, twins, adapter))
-    trials = _trials(asked, rows, partial(_judge_by, rows, adapted.folds, config), config, embed)
+    trials = _trials(asked, rows, partial(_judge_by, rows, adapted.folds, config), config, embed, is_tuned=is_tuned)
     # Those that certify choose nothing, but for the better of two trials, each of which then gets half of alpha.
     alpha = ALPHA / len(trials)
     grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.learning, *asked.grid]
-    evidence = Evidence(asked.certifying, adapted.others, grid)
+    evidence = Evidence(asked.certifying, adapted.others, grid, written_proves=not is_tuned)
     certified = [certify_trial(trial, evidence, rows.namespace_names, config, alpha=alpha) for trial in trials]
     best = max(certified, key=lambda one: one.coverages)
-    learned = _learned(parts, kept, adapter)
+    learned = _learned(parts, kept, keeps=adapter is not None or is_tuned)
     arrays = DecisionArrays(adapter, *known.facts(), rows.words, rows.rarity, best.trial.trees, learned)
     info = _info(best, config, has_adapter=adapter is not None, n_learned=len(learned))
     use = _use(asked, parts.n_to_fit, rows.namespace_names, hits_needed(config.max_error, alpha))
@@ -174,7 +189,7 @@ def fit_decision(
 
 def _parted(traffic: Sequence[Asked], embed: Embed, config: BuildConfig, kept: Kept | None) -> _Parts:
     texts = [query.text for query in traffic]
-    is_learned = are_learned(texts, digests(()) if kept is None else kept.learned)
+    is_learned = are_learned(texts, digests(()) if kept is None else kept.known)
     learning, grid, certifying = list[AskedPair](), list[AskedPair](), list[AskedPair]()
     for query, vector, is_old in zip(traffic, embed(texts) if texts else (), is_learned, strict=True):
         if not vector.any():
@@ -227,7 +242,13 @@ def _judge_by(rows: Rows, folds: Sequence[Fold], config: BuildConfig, pairs: Pai
 
 
 def _trials(
-    asked: _Traffic, rows: Rows, judge_planned: Callable[[Pairs], list[Outcome]], config: BuildConfig, embed: Embed
+    asked: _Traffic,
+    rows: Rows,
+    judge_planned: Callable[[Pairs], list[Outcome]],
+    config: BuildConfig,
+    embed: Embed,
+    *,
+    is_tuned: bool,
 ) -> list[Trial]:
     """Return the trees that are worth certifying: those that ship, or with own ones on top.
 
@@ -240,7 +261,7 @@ def _trials(
         if not own_rank_better(asked.learning, config.seed, twins=asked.twins):
             return [generic]
         return [Trial(with_own(asked.learning, asked.twins), "traffic", len(asked.learning), written)]
-    if fit_entries := _entries_to_fit(written, config):
+    if not is_tuned and (fit_entries := _entries_to_fit(written, config)):
         fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
         held_out = [outcome for outcome in written if outcome.query.entry not in fit_entries]
         return [generic, Trial(with_own(fitting), "written", len(fitting), held_out)]
@@ -255,10 +276,10 @@ def _entries_to_fit(outcomes: Sequence[Outcome], config: BuildConfig) -> set[int
     return {entry for entry in entries if draw(config.seed, "part", entry) < 0.5}
 
 
-def _learned(parts: _Parts, kept: Kept | None, adapter: FloatRows | None) -> Digests:
-    """Return digests of what trees and adapter learned from, whatever build the adapter is of."""
+def _learned(parts: _Parts, kept: Kept | None, *, keeps: bool) -> Digests:
+    """Return digests of what the decision learned from or was chosen by, whatever build adapter and encoder are of."""
     now = digests(query.text for query, _ in parts.learning)
-    return now if kept is None or adapter is None else np.union1d(kept.learned, now)
+    return np.union1d(kept.known, now) if keeps and kept is not None else now
 
 
 def _info(best: Certified, config: BuildConfig, *, has_adapter: bool, n_learned: int) -> DecisionInfo:

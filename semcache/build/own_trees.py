@@ -22,6 +22,7 @@ from semcache.build.line import fit_line
 from semcache.core.features import FEATURES
 from semcache.core.lexical import MISMATCHES
 from semcache.core.metrics import best_coverage, curve_of
+from semcache.core.text import normalise
 from semcache.core.verifier import SIGNS, Verifier, weakened
 
 Bools = npt.NDArray[np.bool_]
@@ -127,7 +128,7 @@ def own_rank_better(outcomes: Sequence[Outcome], seed: int, *, twins: Sequence[O
         seed: of the folds.
         twins: as `with_own` takes them; they are no query, and judge nothing.
     """
-    fold_of = np.array([int(draw(seed, "own", outcome.query.text) * _FOLDS) for outcome in outcomes])
+    fold_of = np.array([int(draw(seed, "own", normalise(outcome.query.text)) * _FOLDS) for outcome in outcomes])
     own = np.zeros(len(outcomes))
     for fold in range(_FOLDS):
         others = [outcome for outcome, number in zip(outcomes, fold_of, strict=True) if number != fold]

@@ -24,10 +24,12 @@ from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
 from semcache.build.traffic import Traffic
 from semcache.build.tune import Phrasings
+from semcache.bundle.contents import Contents
 from semcache.bundle.decision import save_decision
 from semcache.bundle.layout import (
     EMBEDDINGS_DIR,
     INDEX_FILE,
+    KEYS_TABLE,
     PROBE_MIN_COSINE,
     PROBE_TEXTS,
     VERSIONS_DIR,
@@ -40,6 +42,7 @@ from semcache.bundle.renumber import renumber_arrays, renumber_files
 from semcache.bundle.staged import StagedRows
 from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
 from semcache.config import DEFAULT_ROOT, HASHING_MODEL, BuildConfig, OpenConfig
+from semcache.core.learned import Digests, digests_of_keys
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
@@ -153,6 +156,7 @@ class _Build:
     generated: Generated | None = None
     words: Words = field(default_factory=Words)
     checked_s: float = 0.0
+    is_tuned: bool = False
 
     def run(self, name: str) -> BuildReport:
         with self._stage("scan"):
@@ -162,6 +166,7 @@ class _Build:
         with opened as self.generated, open_staging(self.fs, self.root, name) as staging, ExitStack() as stack:
             with self._stage("tune" if self.config.tune else "export"):
                 encoder_folder = self._encoder(staging, scan)
+                self.is_tuned = self.config.tune and is_tuned_of(encoder_folder, self.config.model)
                 embedder = stack.enter_context(self._remembering(load_embedder(encoder_folder)))
             if self.generated is not None:
                 with self._stage("augment"):
@@ -227,7 +232,7 @@ class _Build:
             location = locate(staging.bundle_dir, root=self.root)
             manifest = read_manifest(location.version_dir(location.live_id()))
             folder = encoder_dir(self.root, manifest.encoder.fingerprint)
-            return folder if is_tuned_of(read_spec(folder), self.config.model) else None
+            return folder if is_tuned_of(folder, self.config.model) else None
         except (BundleError, EncoderError, StorageError):
             return None
 
@@ -345,8 +350,13 @@ class _Build:
                 words=words,
                 namespace_names=scan.namespaces,
             )
-            kept = None if base is None else Kept(base.decision.adapter, base.decision.learned)
-            return fit_decision(rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept)
+            kept = None
+            if base is not None:
+                gone = np.setdiff1d(_indexed(base.contents()), _indexed(staged.contents()))
+                kept = Kept(base.decision.adapter, base.decision.learned, gone)
+            return fit_decision(
+                rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept, is_tuned=self.is_tuned
+            )
 
     def _number(self, staging: Staging, embedder: Embedder) -> tuple[Numbering, VersionReader | None]:
         """Number what is staged like the live version, and return that, where it can be followed."""
@@ -425,6 +435,11 @@ class _Build:
             decision=decision,
             files=version_files(staging.folder),
         )
+
+
+def _indexed(contents: Contents) -> Digests:
+    """Return digests of all texts of a version."""
+    return digests_of_keys(key for key, _ in contents.tables.items(KEYS_TABLE))
 
 
 def _with_dead(counts: Counts, numbering: Numbering) -> Counts:

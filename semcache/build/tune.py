@@ -132,6 +132,8 @@ def tune(
 
 def _tuned(source: ModelSource, phrasings: Phrasings, seed: int, config: TuneConfig, on_step: OnStep) -> Tuned:
     is_held = hold_out(phrasings.groups, seed=seed)
+    if not is_held.any():
+        return Tuned(_load(source, seed), 0, (0.0,))
     seen = Phrasings([phrasings.texts[i] for i in np.flatnonzero(~is_held).tolist()], phrasings.groups[~is_held])
     steps = _Steps([config.max_epochs * n_batches(one.groups) for one in (seen, phrasings)], on_step)
     model = _load(source, seed)
@@ -203,8 +205,6 @@ def _coverage(model: Any, phrasings: Phrasings, is_held: Bools) -> float:
 
     A reject that is nearest keeps its query from being served.
     """
-    if not is_held.any():
-        return 0.0
     vectors, groups = embed(model, phrasings.texts), phrasings.groups
     scores = vectors[is_held] @ vectors[~is_held].T
     others, wanted = groups[~is_held], groups[is_held]

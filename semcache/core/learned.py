@@ -22,6 +22,11 @@ def digests(texts: Iterable[str]) -> Digests:
     return np.unique(np.array([found for text in texts if (found := _digest(text)) is not None], LEARNED))
 
 
+def digests_of_keys(keys: Iterable[bytes]) -> Digests:
+    """Return the (n,) digests of texts with these exact keys, rising, each once."""
+    return np.unique(np.frombuffer(b"".join(key[:8] for key in keys), LEARNED))
+
+
 def are_learned(texts: Sequence[str], learned: Digests) -> npt.NDArray[np.bool_]:
     """Say of each text whether its digest is among (n,) digests."""
     found = [_digest(text) for text in texts]

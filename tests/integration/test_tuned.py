@@ -72,9 +72,10 @@ def fingerprint(report: BuildReport) -> str:
 def test_a_tuned_bundle_has_an_encoder_of_its_own(tuned: tuple[Path, BuildReport]) -> None:
     """It is whole, it answers, and the manifest says what it is."""
     root, report = tuned
-    assert report.manifest.encoder.name == f"{DEFAULT_MODEL} tuned"
+    assert report.manifest.encoder.name.startswith(f"{DEFAULT_MODEL} tuned ")
     assert sorted(path.parent.name for path in root.glob("encoders/*/encoder.json")) != [fingerprint(report)]
     assert check_bundle(report.path) == []
+    assert {one.calibration.source for one in report.manifest.decision.certificates} == {"generic"}
     with Cache.open(report.path) as cache:
         (near, *_) = cache.search(f"please, {entries(1)[0]['query']}", k=1)
         hit = cache.lookup(entries(1)[0]["query"])

@@ -309,20 +309,45 @@ def test_what_an_adapter_learned_never_certifies_a_version_that_keeps_it() -> No
     traffic = asked_of(made_rows(400), 900, n_outside=300)
     gone, identity = digests(["asked last year"]), np.eye(64, dtype=np.float32)
     first, certified_first = certifying_texts(traffic)
-    kept = Kept(identity, np.union1d(first.arrays.learned, gone))
+    kept = Kept(identity, first.arrays.learned, gone)
     second, certified = certifying_texts(traffic, kept, seed=1, adapter=True)
     assert second.info.has_adapter
     assert len(certified_first - certified) > 200  # the other seed draws others
     assert not are_learned(sorted(certified), first.arrays.learned).any()
     assert not are_learned(sorted(certified), second.arrays.learned).any()
-    assert np.isin(kept.learned, second.arrays.learned).all()
+    assert np.isin(kept.known, second.arrays.learned).all()
     assert second.info.n_learned == second.traffic.n_to_fit + 1
+
+
+def test_what_was_indexed_once_never_certifies_a_version_that_keeps_the_adapter() -> None:
+    """A phrasing that left the corpus and comes back as traffic is one that the adapter knows."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    _, certified = certifying_texts(traffic)
+    gone = digests(sorted(certified)[:100])
+    fitted, others = certifying_texts(traffic, Kept(np.eye(64, dtype=np.float32), digests(()), gone), adapter=True)
+    assert not are_learned(sorted(others), gone).any()
+    assert np.isin(gone, fitted.arrays.learned).all()
+
+
+def test_a_tuned_encoder_has_seen_what_is_written() -> None:
+    """So no written query proves a level or fits trees; traffic proves as ever."""
+    with pytest.MonkeyPatch.context() as patch:
+        ships_nothing(patch)
+        config = replace(CONFIG, max_error=0.1)
+        fitted = fit_decision(made_rows(700), config=config, embed=EMBEDDER.embed, is_tuned=True)
+        traffic = asked_of(made_rows(400), 900, n_outside=300)
+        asked = fit_decision(made_rows(400), config=config, embed=EMBEDDER.embed, traffic=traffic, is_tuned=True)
+    (certificate,) = fitted.info.certificates
+    assert (fitted.info.fitted, certificate.calibration.source) == ("generic", "generic")
+    (certificate,) = asked.info.certificates
+    assert (asked.info.fitted, certificate.calibration.source) == ("traffic", "traffic")
+    assert large().info.certificates[0].calibration.source == "written"
 
 
 def test_a_version_without_an_adapter_remembers_only_its_own_traffic() -> None:
     """Trees are grown anew each time: nothing of what earlier ones saw is left in them."""
     traffic = asked_of(made_rows(400), 900, n_outside=300)
-    fitted, _ = certifying_texts(traffic, Kept(None, digests(["asked last year"])))
+    fitted, _ = certifying_texts(traffic, Kept(None, digests(["asked last year"]), digests(())))
     assert fitted.info.n_learned == fitted.traffic.n_to_fit
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from semcache.core.learned import LEARNED, are_learned, digests
-from semcache.core.text import exact_key
+from semcache.core.learned import LEARNED, are_learned, digests, digests_of_keys
+from semcache.core.text import exact_key, normalise
 
 TEXTS = ["how do I list files", "remove a folder", "copy a file", "how do I list files"]
 
@@ -15,6 +15,13 @@ def test_a_digest_is_the_head_of_the_exact_key() -> None:
     assert set(found.tolist()) == {int.from_bytes(exact_key(text.lower())[:8], "little") for text in TEXTS}
     assert (found[1:] > found[:-1]).all()
     assert len(found) == 3
+
+
+def test_keys_have_the_digests_of_their_texts() -> None:
+    """What a bundle holds of its texts is enough to know them again."""
+    keys = [exact_key(normalise(text)) for text in TEXTS]
+    assert digests_of_keys(keys).tolist() == digests(TEXTS).tolist()
+    assert digests_of_keys(()).shape == (0,)
 
 
 def test_spellings_that_hit_the_same_key_are_the_same_text() -> None:
