@@ -102,17 +102,18 @@ def _gradient(matrix: FloatRows, x: FloatRows, answers: Answers) -> FloatRows:
     moved = x @ matrix.T
     norms = np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
     unit = moved / norms
-    logits = unit @ unit.T / TEMPERATURE
-    np.fill_diagonal(logits, -np.inf)
-    found = np.exp(logits - logits.max(axis=1, keepdims=True))
-    found /= found.sum(axis=1, keepdims=True)
-    same = answers[:, None] == answers[None, :]
-    np.fill_diagonal(same, val=False)
+    slope = unit @ (unit.T / np.float32(TEMPERATURE))
+    np.fill_diagonal(slope, -np.inf)
+    slope -= slope.max(axis=1, keepdims=True)
+    np.exp(slope, out=slope)
+    slope /= slope.sum(axis=1, keepdims=True)
+    same = (answers[:, None] == answers[None, :]).astype(np.float32)  # float64 anywhere here would double the time
+    np.fill_diagonal(same, 0.0)
     n_same = same.sum(axis=1, keepdims=True)
     has_sibling = n_same > 0
-    wanted = same / np.maximum(n_same, 1)
-    slope = (found - wanted) * has_sibling / (max(int(has_sibling.sum()), 1) * TEMPERATURE)
-    by_unit = (slope + slope.T) @ unit
+    slope -= same / np.maximum(n_same, 1.0)
+    slope *= has_sibling * np.float32(1.0 / (max(int(has_sibling.sum()), 1) * TEMPERATURE))
+    by_unit = slope @ unit + slope.T @ unit
     by_moved = (by_unit - (by_unit * unit).sum(axis=1, keepdims=True) * unit) / norms
     gradient: FloatRows = (by_moved.T @ x).astype(np.float32)
     return gradient
