@@ -35,7 +35,7 @@ OWNERS = {
     "botocore": set[str](),
     "onnxruntime": {"embed/onnx.py"},
     "tokenizers": {"embed/onnx.py"},
-    "torch": {"embed/export.py"},
+    "torch": {"embed/export.py", "build/tune.py"},
     "sentence_transformers": {"embed/export.py"},
     "huggingface_hub": {"embed/model_source.py"},
     "httpx": {"build/llm_http.py"},
