@@ -63,8 +63,7 @@ def own_trees(
 
 def logits_of(trees: Trees, x: Doubles) -> Doubles:
     """Return the (n,) logits of trees."""
-    verifier = Verifier(trees)
-    return np.array([verifier.logit(row) for row in x], np.float64)
+    return Verifier(trees).logits(x)
 
 
 def confidences(logits: Doubles, answers: Ints) -> Floats:

@@ -101,17 +101,22 @@ def ensure_tuned(fs: FileSystem, root: Path, model: str, phrasings: Phrasings, *
 
 
 def is_tuned_of(folder: Path, model: str) -> bool:
-    """Say whether a folder holds a model that was tuned, whole.
+    """Say whether a folder holds a model that was tuned.
 
     Raises:
-        EncoderError, StorageError: it is damaged, or there is no such model.
+        EncoderError, StorageError: its encoder.json is damaged, or there is no such model.
     """
-    spec = read_spec(folder)
-    if spec.name != _tuned_name(find_model(model)):
-        return False
-    for file, digest in spec.digests.items():
+    return read_spec(folder).name == _tuned_name(find_model(model))
+
+
+def verify_whole(folder: Path) -> None:
+    """Hold every file of an encoder against its digest.
+
+    Raises:
+        EncoderError, StorageError: one is missing or damaged.
+    """
+    for file, digest in read_spec(folder).digests.items():
         verify_digest(folder, file, digest)
-    return True
 
 
 def _tuned_name(source: ModelSource) -> str:
@@ -137,8 +142,7 @@ def _known(root: Path, pointer: Path) -> Path | None:
     """Return the folder a pointer names, where it is whole."""
     try:
         folder = encoder_dir(root, pointer.read_text("ascii").strip())
-        for file, digest in read_spec(folder).digests.items():
-            verify_digest(folder, file, digest)
+        verify_whole(folder)
     except (OSError, ValueError, EncoderError, StorageError):
         return None
     return folder

@@ -103,22 +103,22 @@ def judge_by_folds(rows: Rows, pairs: Pairs, folds: Sequence[Fold], config: Buil
 
 def judge_learning(rows: Rows, pairs: AskedPairs, taught: Taught, config: BuildConfig) -> list[Outcome]:
     """Judge queries that an adapter learns from as it will judge others: each by one that only others taught."""
-
-    def fold_of(query: Asked) -> int:
-        return int(draw(config.seed, "taught", normalise(query.text)) * _TAUGHT_FOLDS)
-
     if not pairs:
         return []
-    everything, numbers = np.ones(len(rows.answers), np.bool_), np.array([fold_of(query) for query in taught.queries])
+    everything = np.ones(len(rows.answers), np.bool_)
+    of_taught = _taught_folds(taught.queries, config.seed)
+    of_pairs = _taught_folds([query for query, _ in pairs], config.seed)
     outcomes = list[Outcome]()
     for fold in range(_TAUGHT_FOLDS):
-        adapter = train(rows, everything, taught.where(numbers != fold), config)
-        known, own = (
-            known_rows(rows, adapt_all(rows.vectors, adapter), config),
-            [p for p in pairs if fold_of(p[0]) == fold],
-        )
+        adapter = train(rows, everything, taught.where(of_taught != fold), config)
+        known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
+        own = [pairs[i] for i in np.flatnonzero(of_pairs == fold).tolist()]
         outcomes += judge_traffic(rows, known, own, adapter, config)
     return outcomes
+
+
+def _taught_folds(queries: Sequence[Asked], seed: int) -> Ints:
+    return np.array([int(draw(seed, "taught", normalise(query.text)) * _TAUGHT_FOLDS) for query in queries], np.int64)
 
 
 def train(rows: Rows, may_see: npt.NDArray[np.bool_], taught: Taught, config: BuildConfig) -> FloatRows:

@@ -21,7 +21,7 @@ from semcache.build.judging import Outcome
 from semcache.build.line import fit_line
 from semcache.core.features import FEATURES
 from semcache.core.lexical import MISMATCHES
-from semcache.core.metrics import best_coverage, curve_of
+from semcache.core.metrics import curve_of, mean_best_coverage
 from semcache.core.text import normalise
 from semcache.core.verifier import SIGNS, Verifier, weakened
 
@@ -76,7 +76,7 @@ def grow_own(
         signs: as `SIGNS` has them, of each feature; twins need those.
     """
     trees = weakened(generic, GENERIC_SHARE)
-    line = fit_line(x, is_right, logits=_logits(trees, x), weights=weights, signs=signs)
+    line = fit_line(x, is_right, logits=Verifier(trees).logits(x), weights=weights, signs=signs)
     trees = np.concatenate([trees, weakened(line.trees(x), LINE_SHARE)])
     trees = np.concatenate([trees, _over(trees, x, is_right, weights, CURVING, signs=signs)])
     return np.concatenate([trees, doubting(trees, x, is_right, weights=weights, twins=twins)])
@@ -101,13 +101,8 @@ def _over(
     signs: Sequence[int] = SIGNS,
     doubts: Sequence[bool] | None = None,
 ) -> Trees:
-    logits = _logits(trees, x)
+    logits = Verifier(trees).logits(x)
     return boost(x, is_right, logits=logits, weights=weights, signs=signs, config=config, doubts=doubts)
-
-
-def _logits(trees: Trees, x: Floats) -> Floats:
-    verifier = Verifier(trees)
-    return np.array([verifier.logit(row) for row in x], np.float64)
 
 
 def _features(outcomes: Sequence[Outcome]) -> Floats:
@@ -141,6 +136,4 @@ def mean_coverage(found: Floats, outcomes: Sequence[Outcome]) -> float:
     """Return the mean best coverage at 2, 5, 10 and 20 % error that (n,) confidences allow."""
     if not outcomes:
         return 0.0
-    curve = curve_of(found, rights(outcomes))
-    served = [best_coverage(curve, level) for level in _LEVELS]
-    return sum(one.coverage if one is not None else 0.0 for one in served) / len(served)
+    return mean_best_coverage(curve_of(found, rights(outcomes)), _LEVELS)

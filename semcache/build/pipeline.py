@@ -14,7 +14,7 @@ import orjson
 
 from semcache import __version__
 from semcache.build.embed_pool import EmbedPool
-from semcache.build.encoders import ensure_encoder, ensure_tuned, is_tuned_of
+from semcache.build.encoders import ensure_encoder, ensure_tuned, is_tuned_of, verify_whole
 from semcache.build.fit import Fitted, Kept, TrafficUse, fit_decision
 from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
@@ -232,9 +232,12 @@ class _Build:
             location = locate(staging.bundle_dir, root=self.root)
             manifest = read_manifest(location.version_dir(location.live_id()))
             folder = encoder_dir(self.root, manifest.encoder.fingerprint)
-            return folder if is_tuned_of(folder, self.config.model) else None
+            is_tuned = is_tuned_of(folder, self.config.model)
+            if is_tuned:
+                verify_whole(folder)
         except (BundleError, EncoderError, StorageError):
             return None
+        return folder if is_tuned else None
 
     def _phrasings(self, scan: CorpusScan) -> Phrasings:
         texts, groups = list[str](), list[int]()

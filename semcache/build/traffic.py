@@ -7,7 +7,7 @@ from typing import Any
 
 from semcache.build.fit_queries import Asked
 from semcache.core.labels import EntryFacts, entry_facts, right_answers
-from semcache.core.text import exact_key, normalise
+from semcache.core.text import key_of
 from semcache.types import LabelledQuery
 
 
@@ -16,7 +16,7 @@ class Traffic:
 
     def __init__(self, queries: Sequence[LabelledQuery]) -> None:
         """Take the queries; a text without an exact key is one that no lookup searches for."""
-        keys = [_key_of(query.text) for query in queries]
+        keys = [key_of(query.text) for query in queries]
         self._queries = [(query, key) for query, key in zip(queries, keys, strict=True) if key]
         self._keys = {key for key in keys if key}
         self._variants = set[tuple[bytes, str | None]]()
@@ -62,11 +62,3 @@ class Traffic:
             for query, answers in zip(queries, right, strict=True)
             if not answers and not query.is_out_of_scope
         )
-
-
-def _key_of(text: str) -> bytes | None:
-    normalised = normalise(text)
-    try:
-        return exact_key(normalised) if normalised else None
-    except UnicodeEncodeError:
-        return None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from semcache.core.metrics import best_coverage, curve_of
+from semcache.core.metrics import curve_of, mean_best_coverage
 from semcache.core.vectors import FloatRows, unit_rows
 from semcache.embed.export import load_torch_model, quiet
 from semcache.embed.model_source import ModelSource
@@ -81,8 +81,8 @@ class Phrasings:
     @property
     def n_pairs(self) -> int:
         """How many phrasings have another one of their answer."""
-        answers, counts = np.unique(self.groups[self.groups >= 0], return_counts=True)
-        return int(counts[counts > 1].sum()) if len(answers) else 0
+        _, counts = np.unique(self.groups[self.groups >= 0], return_counts=True)
+        return int(counts[counts > 1].sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +217,7 @@ def _coverage(model: Any, phrasings: Phrasings, is_held: Bools) -> float:
         margins.append(np.where(is_guarded, -2.0, found.max(axis=1) - rival).astype(np.float32))
         right.append(~is_guarded & (candidate == answer))
     curve = curve_of(np.concatenate(margins).astype(np.float64), np.concatenate(right))
-    served = [best_coverage(curve, level) for level in _HELD_OUT_LEVELS]
-    return sum(one.coverage for one in served if one is not None) / len(served)
+    return mean_best_coverage(curve, _HELD_OUT_LEVELS)
 
 
 def _epochs(model: Any, phrasings: Phrasings, seed: int, config: TuneConfig, steps: _Steps) -> Iterator[None]:

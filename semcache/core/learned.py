@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from semcache.core.text import exact_key, normalise
+from semcache.core.text import key_of
 
 LEARNED = np.dtype("<u8")
 """A digest: the first eight bytes of a text's exact key, the lowest first."""
@@ -36,8 +36,5 @@ def are_learned(texts: Sequence[str], learned: Digests) -> npt.NDArray[np.bool_]
 
 
 def _digest(text: str) -> int | None:
-    normalised = normalise(text)
-    try:
-        return int.from_bytes(exact_key(normalised)[:8], "little") if normalised else None
-    except UnicodeEncodeError:
-        return None
+    key = key_of(text)
+    return None if key is None else int.from_bytes(key[:8], "little")

@@ -165,6 +165,12 @@ def best_coverage(curve: Curve, max_error: float) -> Served | None:
     return curve.at(int(good[-1])) if len(good) else None
 
 
+def mean_best_coverage(curve: Curve, levels: Sequence[float]) -> float:
+    """Return the mean of the best coverages at some errors; 0 counts where no threshold is good enough."""
+    served = [best_coverage(curve, level) for level in levels]
+    return sum(one.coverage if one is not None else 0.0 for one in served) / len(served)
+
+
 def reliability(confidences: Confidences, is_right: Rights, n_bins: int = 15) -> tuple[Bin, ...]:
     """Return candidates in `n_bins` bins of equal width over 0 to 1.
 

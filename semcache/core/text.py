@@ -71,3 +71,12 @@ def exact_key(normalised: str) -> bytes:
     Source: FORMAT.md, "Exact keys".
     """
     return blake2b(normalised.encode("utf-8"), digest_size=KEY_BYTES).digest()
+
+
+def key_of(text: str) -> bytes | None:
+    """Return the exact key of a text, which need not be normalised; None for one that no lookup can ask for."""
+    normalised = normalise(text)
+    try:
+        return exact_key(normalised) if normalised else None
+    except UnicodeEncodeError:
+        return None

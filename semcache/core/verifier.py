@@ -70,6 +70,10 @@ class Verifier:
         turns = np.packbits(x.take(self._features) > self._thresholds)
         return float(self._leaves.take(self._first_leaves + _LEAF_OF_TURNS.take(turns)).sum())
 
+    def logits(self, x: Floats) -> Floats:
+        """Return (n,) logits of (n, n_features) float64."""
+        return np.array([self.logit(row) for row in x], np.float64)
+
     def confidence(self, x: Floats) -> float:
         """Return the probability that serving is right, 0 to 1."""
         return 1.0 / (1.0 + math.exp(-max(-_MAX_LOGIT, min(_MAX_LOGIT, self.logit(x)))))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fitting import EMBEDDER, made_rows
 
-from semcache.build import certifying, fit, fit_queries, own_trees
+from semcache.build import adapter, certifying, fit, fit_queries, own_trees
 from semcache.build.certifying import Evidence, Trial, confidences
 from semcache.build.fit import Fitted, Kept, fit_decision
 from semcache.build.fit_queries import Asked, Rows, plan_fitting
@@ -285,6 +285,7 @@ def certifying_texts(traffic: list[Asked], kept: Kept | None = None, **changes: 
     with pytest.MonkeyPatch.context() as patch:
         ships_nothing(patch)
         patch.setattr(fit, "certify_trial", note)
+        patch.setattr(adapter, "_STEPS", 10)  # what it learned from is asked, not how well
         config = replace(CONFIG, max_error=0.1, **changes)
         fitted = fit_decision(made_rows(400), config=config, embed=EMBEDDER.embed, traffic=traffic, kept=kept)
     assert certified
