@@ -93,7 +93,7 @@ class BuildConfig:
             version of this name holds too keeps its number, so that little of the next version must travel.
 
     Changes speed or memory:
-        n_workers: threads that embed; 0 means one a core.
+        n_workers: threads that embed, and that train adapters; 0 means one a core.
         batch_rows: texts in flight per worker. 16 to 65,536.
         keep_vectors: keep what is embedded in the root, and read what is kept there. 3 kB a text for MiniLM.
     """

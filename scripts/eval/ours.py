@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.retrieval import Bools, Floats, Ints, Labelled
-from semcache.build.adapter import adapt_all, train_adapter
+from semcache.build.adapter import adapt_all, side_by_side, train_adapter
 from semcache.build.generic import generic_trees
 from semcache.build.known import KnownRows, Query, Words
 from semcache.build.own_trees import grow_own
@@ -139,9 +140,10 @@ def see_learning(known: Labelled, learned: Labelled, *, seed: int) -> Seen:
     """Return what the decision sees of the queries it learns from: each through an adapter that only others taught."""
     seen = Seen(np.zeros((len(learned), len(SIGNS))), np.full(len(learned), -1, np.int64))
     fold_of = np.random.default_rng([seed, 4]).permutation(len(learned)) % _FOLDS
-    for fold in range(_FOLDS):
+    others = [learned.at(np.flatnonzero(fold_of != fold)) for fold in range(_FOLDS)]
+    bundles = side_by_side([partial(Bundle, known, seed=seed, taught=taught) for taught in others])
+    for fold, bundle in enumerate(bundles):
         is_judged = fold_of == fold
-        bundle = Bundle(known, seed=seed, taught=learned.at(np.flatnonzero(~is_judged)))
         found = bundle.see(learned.at(np.flatnonzero(is_judged)))
         seen.x[is_judged], seen.answers[is_judged] = found.x, found.answers
     return seen

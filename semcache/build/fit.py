@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from semcache.build.adapter import adapt_all
+from semcache.build.adapter import adapt_all, side_by_side
 from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
 from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_queries, plan_twins
 from semcache.build.folds import Fold, Taught, can_adapt, fold_adapters, judge_by_folds, judge_learning, train
@@ -226,7 +226,8 @@ def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept
     before, after = (one.learning if parts.learning else one.others for one in (plain, adapted))
     if _generic_coverage(after) <= _generic_coverage(before) + _MIN_GAIN:
         return plain
-    return replace(adapted, adapter=train(rows, np.ones(len(rows.answers), np.bool_), taught, config))
+    (adapter,) = side_by_side([partial(train, rows, np.ones(len(rows.answers), np.bool_), taught, config)])
+    return replace(adapted, adapter=adapter)
 
 
 def _generic_coverage(outcomes: Sequence[Outcome]) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from semcache.build.adapter import adapt_all, train_adapter
+from semcache.build.adapter import adapt_all, side_by_side, train_adapter
 from semcache.build.fit_queries import Asked, Rows, draw
 from semcache.build.judging import AskedPairs, Outcome, Pairs, judge, judge_traffic, known_rows
 from semcache.build.known import Ints
@@ -74,14 +75,15 @@ def fold_adapters(rows: Rows, taught: Taught, config: BuildConfig) -> list[Fold]
     """Train adapters without a part of the rows, and without a part of the answers."""
     answer_of = dict(zip(rows.entries.tolist(), rows.answers.tolist(), strict=True))
     owners = [answer_of.get(~entry, entry) if entry < 0 else answer_of[entry] for entry in rows.entries.tolist()]
-    folds = list[Fold]()
+    of_taught = _numbers(taught.answers.tolist(), for_outside=True, seed=config.seed)
+    parts = list[tuple[npt.NDArray[np.bool_], bool, Taught]]()
     for for_outside, keys in ((False, range(len(owners))), (True, owners)):
         numbers = _numbers(keys, for_outside=for_outside, seed=config.seed)
-        of_taught = _numbers(taught.answers.tolist(), for_outside=True, seed=config.seed)
         for fold in range(_FOLDS):
-            seen = taught.where(of_taught != fold) if for_outside else taught
-            folds.append(Fold(train(rows, numbers != fold, seen, config), numbers == fold, for_outside))
-    return folds
+            parts.append((numbers == fold, for_outside, taught.where(of_taught != fold) if for_outside else taught))
+    trainings = [partial(train, rows, ~is_unseen, seen, config) for is_unseen, _, seen in parts]
+    adapters = side_by_side(trainings, n_workers=config.n_workers)
+    return [Fold(adapter, *part[:2]) for adapter, part in zip(adapters, parts, strict=True)]
 
 
 def _numbers(keys: Sequence[int], *, for_outside: bool, seed: int) -> Ints:
@@ -108,9 +110,10 @@ def judge_learning(rows: Rows, pairs: AskedPairs, taught: Taught, config: BuildC
     everything = np.ones(len(rows.answers), np.bool_)
     of_taught = _taught_folds(taught.queries, config.seed)
     of_pairs = _taught_folds([query for query, _ in pairs], config.seed)
+    seen = [taught.where(of_taught != fold) for fold in range(_TAUGHT_FOLDS)]
+    trainings = [partial(train, rows, everything, part, config) for part in seen]
     outcomes = list[Outcome]()
-    for fold in range(_TAUGHT_FOLDS):
-        adapter = train(rows, everything, taught.where(of_taught != fold), config)
+    for fold, adapter in enumerate(side_by_side(trainings, n_workers=config.n_workers)):
         known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
         own = [pairs[i] for i in np.flatnonzero(of_pairs == fold).tolist()]
         outcomes += judge_traffic(rows, known, own, adapter, config)

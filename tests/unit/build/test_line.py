@@ -142,10 +142,14 @@ def test_few_values_are_told_apart_exactly(n_different: int) -> None:
     assert said_by_trees(line, x[:, :1], learned=x[:, :1]) == pytest.approx(line.logits(x[:, :1]), abs=1e-5)
 
 
-def test_one_value_in_most_rows_still_has_a_stair() -> None:
-    """Quantiles that are the same are one edge, and no stair is empty."""
-    x, is_right = drawn(1_000)
-    x[:900, 0] = 0.0
-    line = fitted(x, is_right)
+@pytest.mark.parametrize("side", [-1.0, 0.0, 1.0])
+def test_one_value_in_most_rows_leaves_stairs_for_the_others(side: float) -> None:
+    """Be it the least (a fact that seldom differs), the most, or in between; and no stair is empty."""
+    drawn_x, is_right = drawn(4_000)
+    x = np.where(drawn_x[:, :1] * side < 0.0, -drawn_x[:, :1], drawn_x[:, :1])
+    x[:3_600] = 0.0
+    line = fitted(x, is_right, signs=(0,))
     stairs = said_by_trees(line, x, learned=x)
     assert stairs.mean() == pytest.approx(line.logits(x).mean(), abs=1e-4)
+    assert np.corrcoef(stairs, line.logits(x))[0, 1] > 0.9
+    assert len(np.unique(np.round(stairs, 9))) >= 4
