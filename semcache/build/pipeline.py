@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 
 from semcache import __version__
+from semcache.build.corpus_encoder import ChosenEncoder, choose_encoder
 from semcache.build.embed_pool import EmbedPool
-from semcache.build.encoders import ensure_encoder, ensure_tuned, is_tuned_of, verify_whole
 from semcache.build.fit import Fitted, Kept, TrafficUse, fit_decision
 from semcache.build.fit_queries import Rows
 from semcache.build.generated import Generated, claim_generated, open_generated
@@ -23,21 +23,18 @@ from semcache.build.kept import keeping
 from semcache.build.known import Words
 from semcache.build.scan import CorpusScan, answer_digest, indexed_texts, read_again, scan_corpora
 from semcache.build.traffic import Traffic
-from semcache.build.tune import Phrasings
 from semcache.bundle.contents import Contents
 from semcache.bundle.decision import save_decision
 from semcache.bundle.layout import (
     EMBEDDINGS_DIR,
     INDEX_FILE,
     KEYS_TABLE,
-    PROBE_MIN_COSINE,
     PROBE_TEXTS,
     VERSIONS_DIR,
-    encoder_dir,
 )
 from semcache.bundle.locate import locate
 from semcache.bundle.numbering import Numbering, number_like, plain_numbering
-from semcache.bundle.reader import VersionReader, read_manifest
+from semcache.bundle.reader import VersionReader
 from semcache.bundle.renumber import renumber_arrays, renumber_files
 from semcache.bundle.staged import StagedRows
 from semcache.bundle.writer import Staging, VersionWriter, open_staging, version_files
@@ -46,13 +43,12 @@ from semcache.core.learned import Digests, digests_of_keys
 from semcache.core.manifest import Counts, DecisionInfo, EncoderInfo, IndexInfo, Manifest
 from semcache.core.vectors import FloatRows
 from semcache.embed.base import Embedder
-from semcache.embed.encoder_dir import read_spec
 from semcache.embed.registry import load_embedder
-from semcache.errors import BundleError, EncoderError, StorageError
+from semcache.errors import BundleError, StorageError
 from semcache.store.codec import ValueCodec, train_dictionary
 from semcache.store.faiss_index import frame_of, trained_frame, write_index
 from semcache.store.fsio import FileSystem
-from semcache.types import LabelledQuery, VariantKind
+from semcache.types import LabelledQuery
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage (scan, export or tune, augment, embed, fit, index, publish), how much of it is done, and
@@ -156,7 +152,6 @@ class _Build:
     generated: Generated | None = None
     words: Words = field(default_factory=Words)
     checked_s: float = 0.0
-    is_tuned: bool = False
 
     def run(self, name: str) -> BuildReport:
         with self._stage("scan"):
@@ -165,9 +160,8 @@ class _Build:
         opened = open_generated(self.paths, scan, self.config)
         with opened as self.generated, open_staging(self.fs, self.root, name) as staging, ExitStack() as stack:
             with self._stage("tune" if self.config.tune else "export"):
-                encoder_folder = self._encoder(staging, scan)
-                self.is_tuned = self.config.tune and is_tuned_of(encoder_folder, self.config.model)
-                embedder = stack.enter_context(self._remembering(load_embedder(encoder_folder)))
+                encoder = self._encoder(staging, scan)
+                embedder = stack.enter_context(self._remembering(load_embedder(encoder.folder)))
             if self.generated is not None:
                 with self._stage("augment"):
                     self._claim(self.generated, scan, embedder)
@@ -175,16 +169,14 @@ class _Build:
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("fit"):
                 numbering, base = self._number(staging, embedder)
-                fitted = self._fit(staging, scan, vectors, embedder, base)
+                fitted = self._fit(staging, scan, vectors, embedder, base, is_tuned=encoder.is_tuned)
                 del vectors
             with self._stage("index"):
                 index = self._index(staging, self._renumber(staging, fitted, numbering), base)
             with self._stage("publish"):
-                encoder = _encoder_info(embedder, read_spec(encoder_folder).name)
                 counts = _with_dead(counts, numbering)
-                manifest = self._manifest(
-                    staging, scan, encoder=encoder, built=index, counts=counts, decision=fitted.info
-                )
+                info = encoder.info(embedder)
+                manifest = self._manifest(staging, scan, encoder=info, built=index, counts=counts, decision=fitted.info)
                 versions = staging.bundle_dir / VERSIONS_DIR
                 identity, is_new = staging.publish(manifest, check=lambda version: self._check(versions / version))
         self.seconds["publish"] = round(self.seconds["publish"] - self.checked_s, 3)
@@ -209,44 +201,16 @@ class _Build:
         self.check(folder)
         self.checked_s = time.perf_counter() - began
 
-    def _encoder(self, staging: Staging, scan: CorpusScan) -> Path:
-        """Return the folder of the encoder: of the model, or of the model tuned on the corpus, once."""
-        model = self.config.model
-        if not self.config.tune:
-            return ensure_encoder(self.fs, self.root, model)
-        if not self.config.fresh and (kept := self._live_encoder(staging)) is not None:
-            return kept
-        phrasings = self._phrasings(scan).sample(seed=self.config.seed)
-        return ensure_tuned(
+    def _encoder(self, staging: Staging, scan: CorpusScan) -> ChosenEncoder:
+        return choose_encoder(
             self.fs,
             self.root,
-            model,
-            phrasings,
-            seed=self.config.seed,
+            staging.bundle_dir,
+            self.config,
+            paths=self.paths,
+            scan=scan,
             on_step=lambda done, n: self.progress("tune", done, n),
         )
-
-    def _live_encoder(self, staging: Staging) -> Path | None:
-        """Return the folder of the live version's encoder, where that is the model, tuned."""
-        try:
-            location = locate(staging.bundle_dir, root=self.root)
-            manifest = read_manifest(location.version_dir(location.live_id()))
-            folder = encoder_dir(self.root, manifest.encoder.fingerprint)
-            is_tuned = is_tuned_of(folder, self.config.model)
-            if is_tuned:
-                verify_whole(folder)
-        except (BundleError, EncoderError, StorageError):
-            return None
-        return folder if is_tuned else None
-
-    def _phrasings(self, scan: CorpusScan) -> Phrasings:
-        texts, groups = list[str](), list[int]()
-        for number, entry in enumerate(read_again(self.paths, scan)):
-            answer = scan.answer_numbers[answer_digest(entry)]
-            for kind, text, _ in indexed_texts(entry, number, scan):
-                texts.append(text)
-                groups.append(~answer if kind is VariantKind.GUARD else answer)
-        return Phrasings(texts, np.array(groups, np.int64))
 
     def _remembering(self, embedder: Embedder) -> AbstractContextManager[Embedder]:
         """Have an embedder read what any build of this root embedded before, where that is less work."""
@@ -338,6 +302,8 @@ class _Build:
         vectors: FloatRows,
         embedder: Embedder,
         base: VersionReader | None,
+        *,
+        is_tuned: bool,
     ) -> Fitted:
         self.progress("fit", 0, 0)
         rarity, words = self.words.finish()
@@ -358,7 +324,7 @@ class _Build:
                 gone = np.setdiff1d(_indexed(base.contents()), _indexed(staged.contents()))
                 kept = Kept(base.decision.adapter, base.decision.learned, gone)
             return fit_decision(
-                rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept, is_tuned=self.is_tuned
+                rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept, is_tuned=is_tuned
             )
 
     def _number(self, staging: Staging, embedder: Embedder) -> tuple[Numbering, VersionReader | None]:
@@ -451,17 +417,6 @@ def _with_dead(counts: Counts, numbering: Numbering) -> Counts:
         dead_entries=numbering.n_entries - counts.entries,
         dead_answers=numbering.n_answers - counts.answers,
         dead_rows=numbering.n_rows - counts.rows,
-    )
-
-
-def _encoder_info(embedder: Embedder, name: str) -> EncoderInfo:
-    return EncoderInfo(
-        fingerprint=embedder.fingerprint,
-        name=name,
-        dim=embedder.dim,
-        max_tokens=embedder.max_tokens,
-        probe_texts=PROBE_TEXTS,
-        probe_min_cosine=PROBE_MIN_COSINE,
     )
 
 
