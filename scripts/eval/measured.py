@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eval import gptcache_baseline
-from eval.certificate import RESPLIT_LEVELS, grid_of, resplit
+from eval.certificate import RESPLIT_LEVELS, grid_of, redraw, resplit
 from eval.deciding import decide
 from eval.embeddings import Vectors
 from eval.online import LOG_GRID, PUBLISHED_GRID, Stream, run_stream
@@ -83,17 +83,17 @@ def ranking(judged: Judged, *, is_probability: bool) -> dict[str, float | None]:
 
 
 def resplits(judged: Judged, parts: Parts) -> list[dict[str, Any]]:
-    """Return how often the test error is over the level, with and without a proof."""
+    """Return how often the test error is over the level, without and with a proof, and how often a known error is."""
     grid = grid_of(judged.at(parts.fit).confidence)
     rest = judged.at(np.concatenate([parts.calibration, parts.test]))
-    return [
-        {
-            "chosen by": "proof" if is_certified else "calibration",
-            **asdict(resplit(rest.confidence, rest.is_right, grid=grid, is_certified=is_certified, error=error)),
-        }
-        for error in RESPLIT_LEVELS
-        for is_certified in (False, True)
-    ]
+    found = list[dict[str, Any]]()
+    for error in RESPLIT_LEVELS:
+        for origin, is_certified in (("calibration", False), ("proof", True)):
+            one = resplit(rest.confidence, rest.is_right, grid=grid, is_certified=is_certified, error=error)
+            found.append({"chosen by": origin, **asdict(one)})
+        known = redraw(rest.confidence, rest.is_right, grid=grid, error=error)
+        found.append({"chosen by": "proof, known error", **asdict(known)})
+    return found
 
 
 def online(problem: Problem, n_stream: int) -> list[dict[str, Any]]:

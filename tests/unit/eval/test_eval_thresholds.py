@@ -3,7 +3,7 @@ from __future__ import annotations
 import eval_path  # noqa: F401
 import numpy as np
 import pytest
-from eval.certificate import certified_threshold, grid_of, resplit
+from eval.certificate import certified_threshold, grid_of, redraw, resplit
 from eval.retrieval import Bools, Scores
 from eval.thresholds import NOTHING_SERVED, row, served, widest_threshold
 
@@ -94,3 +94,15 @@ def test_resplits_count_the_splits_over_the_level() -> None:
     assert good.coverage > 0.9
     bad = resplit(confidence, np.zeros(400, np.bool_), grid=grid_of(confidence), is_certified=True, error=0.05)
     assert (bad.exceeded, bad.n_served, bad.coverage) == (0.0, 0, 0.0)
+
+
+def test_a_known_error_is_over_the_level_in_a_twentieth_of_the_draws_at_most() -> None:
+    """Where it is over everywhere, hardly anything is served; where it is under, nothing served is over."""
+    confidence = np.linspace(0.5, 1.0, 2_000)
+    every = np.arange(2_000)
+    over = redraw(confidence, every % 17 != 0, grid=grid_of(confidence), error=0.05)
+    assert (over.n, over.coverage) == (200, 0.0)
+    assert 0.0 < over.exceeded <= 0.06
+    assert over.exceeded == over.n_served / over.n
+    under = redraw(confidence, every % 40 != 0, grid=grid_of(confidence), error=0.05)
+    assert (under.exceeded, under.coverage) == (0.0, 1.0)
