@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -31,6 +32,7 @@ _RATE, _DECAY_1, _DECAY_2, _EPSILON = 1e-3, 0.9, 0.999, 1e-8
 
 Answers = npt.NDArray[np.int64]
 Trained = TypeVar("Trained")
+_limiting = Lock()  # the limit is the whole process's: who leaves first would lift it for who stays
 
 
 def side_by_side(trainings: Sequence[Callable[[], Trained]], *, n_workers: int = 0) -> list[Trained]:
@@ -43,7 +45,7 @@ def side_by_side(trainings: Sequence[Callable[[], Trained]], *, n_workers: int =
         n_workers: how many run at a time; 0 means one a core.
     """
     n_workers = min(n_workers or os.cpu_count() or 1, max(1, len(trainings)))
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_workers) as pool:
+    with _limiting, threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_workers) as pool:
         return list(pool.map(lambda train: train(), trainings))
 
 

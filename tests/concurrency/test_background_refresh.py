@@ -94,7 +94,7 @@ def test_closing_ends_the_thread(bundle_dir: Path) -> None:
 def test_a_cache_that_is_closed_elsewhere_ends_the_thread() -> None:
     """The thread asks it once more and goes."""
     cache = Refreshing(CacheClosedError())
-    poller = Poller(cache, every_s=0.001)
+    poller = Poller(cache, every_s=0.5)
     (thread,) = polling()
     thread.join(WAIT_S)
     assert not thread.is_alive()
