@@ -38,7 +38,7 @@ _limiting = Lock()  # the limit is the whole process's: who leaves first would l
 def side_by_side(trainings: Sequence[Callable[[], Trained]], *, n_workers: int = 0) -> list[Trained]:
     """Return what each training returns, each run on one core: products as small as theirs are slower on several.
 
-    One adapter of 4,662 rows of 384 takes 5.6 s so, and 14.6 s where another process wants the second core.
+    One adapter of 4,662 rows of 384 takes 7 s so; spread over two cores that other work wants too, 14.6 and 25.8 s.
 
     Args:
         trainings: that call `train_adapter`.

@@ -67,7 +67,9 @@ def build(
     n_rules: Annotated[
         int | None, typer.Option("--rules-per-entry", help="With --augment rules, at most. [default: 4]")
     ] = None,
-    n_workers: Annotated[int | None, typer.Option("--workers", help="Embedding threads. [default: one a core]")] = None,
+    n_workers: Annotated[
+        int | None, typer.Option("--workers", help="Threads that embed, and that train. [default: one a core]")
+    ] = None,
     compress: Annotated[bool, typer.Option("--compress", help="Compress values: smaller, not zero-copy.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Follow no earlier version: number all rows anew, learn the adapter anew.")

@@ -15,19 +15,17 @@ from semcache.store.object_server import EXTRAS
 REPOSITORY = Path(__file__).resolve().parents[2]
 NO_BUILD_FILES = {".venv", ".git", "tests", "corpus", "indexes", "dist"}
 BASE = {
-    *(
-        "faiss-cpu",
-        "fsspec",
-        "lmdb",
-        "numpy",
-        "onnxruntime",
-        "orjson",
-        "platformdirs",
-        "threadpoolctl",
-        "tokenizers",
-        "tqdm",
-        "typer",
-    ),
+    "faiss-cpu",
+    "fsspec",
+    "lmdb",
+    "numpy",
+    "onnxruntime",
+    "orjson",
+    "platformdirs",
+    "threadpoolctl",
+    "tokenizers",
+    "tqdm",
+    "typer",
     "zstandard",
 }
 
