@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import eval_path  # noqa: F401 - makes the scripts importable
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +27,24 @@ def labelled(n_each: int, *, seed: int, n_groups: int = N) -> Labelled:
     return Labelled(texts, vectors.astype(np.float32), groups, np.zeros(len(groups), np.int64))
 
 
-def noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Floats, npt.NDArray[np.int64]]]:
-    """Note what each adapter is trained on, and train none."""
-    seen = list[tuple[Floats, npt.NDArray[np.int64]]]()
+@dataclass(frozen=True)
+class Trained:
+    """An adapter that changes nothing, and what it would have learned from."""
+
+    adapter: Floats
+    vectors: Floats
+    groups: npt.NDArray[np.int64]
+
+
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[Trained]:
+    """Note what each adapter is trained on, in whatever order they are, and train none."""
+    seen = list[Trained]()
 
     def note(vectors: Floats, groups: npt.NDArray[np.int64], *, seed: int) -> Floats:
         assert seed == 3
-        seen.append((vectors, groups))
-        return np.eye(DIM, dtype=np.float32)
+        trained = Trained(np.eye(DIM, dtype=np.float32), vectors, groups)
+        seen.append(trained)
+        return trained.adapter
 
     monkeypatch.setattr(ours, "train_adapter", note)
     return seen
@@ -48,11 +60,12 @@ def test_an_adapter_learns_from_the_fit_part_only(monkeypatch: pytest.MonkeyPatc
     known, queries = labelled(2, seed=1), labelled(10, seed=2, n_groups=N + 20)
     seen = noted(monkeypatch)
     problem = Problem(known, queries, split(len(queries), seed=3), search(known, queries), 3, "set")
-    judged = list[Labelled]()
+    judged = list[tuple[Trained, Labelled]]()
     see = ours.Bundle.see
 
     def note_judged(bundle: ours.Bundle, asked: Labelled) -> ours.Seen:
-        judged.append(asked)
+        (by,) = [trained for trained in seen if trained.adapter is bundle._adapter]
+        judged.append((by, asked))
         return see(bundle, asked)
 
     monkeypatch.setattr(ours.Bundle, "see", note_judged)
@@ -60,14 +73,15 @@ def test_an_adapter_learns_from_the_fit_part_only(monkeypatch: pytest.MonkeyPatc
     assert len(seen) == len(judged) == 5  # one for the others, four folds
     others = np.concatenate([problem.parts.calibration, problem.parts.test])
     fit = queries.at(problem.parts.fit)
-    for (vectors, groups), asked in zip(seen, judged, strict=True):
-        assert not holds(vectors, queries.at(others)).any()
-        assert groups.max() < N  # a group that nobody knows teaches nothing
+    assert len({id(by) for by, _ in judged}) == 5
+    for by, asked in judged:
+        assert not holds(by.vectors, queries.at(others)).any()
+        assert by.groups.max() < N  # a group that nobody knows teaches nothing
         if asked is not queries:
-            assert not holds(vectors, asked).any()
-    is_told = fit.groups < N
-    assert (holds(seen[0][0], fit) == is_told).all()
-    assert sum(len(asked) for asked in judged[1:]) == len(fit)
+            assert not holds(by.vectors, asked).any()
+    (of_others,) = [by for by, asked in judged if asked is queries]
+    assert (holds(of_others.vectors, fit) == (fit.groups < N)).all()
+    assert sum(len(asked) for _, asked in judged if asked is not queries) == len(fit)
     assert found.seen.x.shape == (len(queries), len(SIGNS))
 
 
@@ -77,7 +91,7 @@ def test_without_teaching_an_adapter_knows_known_phrasings_only(monkeypatch: pyt
     problem = Problem(known, queries, split(len(queries), seed=3), search(known, queries), 3, "set")
     seen = noted(monkeypatch)
     read(problem, is_taught=False)
-    assert [len(groups) for _, groups in seen] == [len(known)]
+    assert [len(trained.groups) for trained in seen] == [len(known)]
     read(problem, is_adapted=False)
     assert len(seen) == 1
 
