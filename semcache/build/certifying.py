@@ -23,8 +23,9 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
+    uncontradicted,
 )
-from semcache.core.certify import ALPHA, CertifiedLevel, hits_needed
+from semcache.core.certify import ALPHA, hits_needed
 from semcache.core.verifier import Verifier
 
 
@@ -51,12 +52,15 @@ class Evidence:
     Attributes:
         traffic: labelled queries that nothing was fitted on.
         written_grid, traffic_grid: others, which only say where thresholds are worth trying.
+        all_traffic: every labelled query there is, those that were learned from too. They prove nothing, but a level
+            that they contradict is not believed: a text that is asked often may be among the learned ones only.
         written_proves: whether written queries may prove a level; one that learned from them, they only contradict.
     """
 
     traffic: Sequence[Outcome]
     written_grid: Sequence[Outcome]
     traffic_grid: Sequence[Outcome]
+    all_traffic: Sequence[Outcome]
     written_proves: bool = True
 
 
@@ -88,16 +92,22 @@ def certify_trial(
         config: of the build.
         alpha: the trial's share of the chance to be wrong: then the best of them holds what all of it promises.
     """
-    outcomes = (evidence.traffic, evidence.traffic_grid, trial.written, evidence.written_grid)
+    outcomes = (
+        evidence.traffic,
+        evidence.traffic_grid,
+        evidence.all_traffic,
+        trial.written,
+        evidence.written_grid,
+    )
     all_queries = [_queries(trial, found) for found in outcomes]
     errors = [error for error in LEVELS if error >= config.max_error]
     certificates, n_queries = list[Certificate](), 0
     n_hits = np.zeros(1 + len(errors), np.int64)
     for number, name in enumerate(namespaces):
-        traffic, traffic_grid, written, written_grid = (queries.of(number) for queries in all_queries)
+        traffic, traffic_grid, all_traffic, written, written_grid = (queries.of(number) for queries in all_queries)
         proving = written if evidence.written_proves else written.where(np.zeros(len(written), np.bool_))
         found = _proved(name, traffic, traffic_grid, proving, written_grid, config=config, alpha=alpha)
-        believed = _believable(found, trial, traffic, written, config)
+        believed = _believable(found, trial, all_traffic, written, config)
         counted = traffic if found.calibration.source == "traffic" else written
         levels = [found.level_at(config.max_error), *(believed.level_at(error) for error in errors)]
         n_hits += [counted.n_hits(level) for level in levels]
@@ -127,24 +137,14 @@ def _believable(
     found: Certificate, trial: Trial, traffic: CalibrationQueries, written: CalibrationQueries, config: BuildConfig
 ) -> Certificate:
     """Return a certificate without what better queries contradict; the generic one where the corpus has too few."""
-    if found.calibration.source == "traffic":
-        return found
-    if trial.fitted == "generic" and found.level_at(config.max_error).threshold is None:
-        levels = _without_contradicted(generic_levels(), (traffic, written))
+    is_proved = found.level_at(config.max_error).threshold is not None
+    if trial.fitted == "generic" and found.calibration.source == "written" and not is_proved:
+        levels = uncontradicted(generic_levels(), (traffic, written))
         if any(level.threshold is not None for level in levels):
             calibration = CalibrationInfo("generic", *generic_counts(), config.outside_share, ALPHA)
             return Certificate(found.namespace, default_error(levels, config.max_error), calibration, levels)
-    levels = _without_contradicted(found.levels, (traffic,))
+    levels = uncontradicted(found.levels, (traffic,))
     return replace(found, max_error=default_error(levels, config.max_error), levels=levels)
-
-
-def _without_contradicted(
-    levels: Sequence[CertifiedLevel], better: Sequence[CalibrationQueries]
-) -> tuple[CertifiedLevel, ...]:
-    return tuple(
-        replace(level, threshold=None) if any(queries.contradict(level) for queries in better) else level
-        for level in levels
-    )
 
 
 def _queries(trial: Trial, outcomes: Sequence[Outcome]) -> CalibrationQueries:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from semcache.build.adapter import adapt_all, side_by_side
 from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
@@ -19,7 +20,6 @@ from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_que
 from semcache.build.folds import Fold, Taught, can_adapt, fold_adapters, judge_by_folds, judge_learning, train
 from semcache.build.generic import generic_trees
 from semcache.build.judging import (
-    AskedPair,
     AskedPairs,
     Embed,
     Outcome,
@@ -34,6 +34,7 @@ from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
 from semcache.bundle.decision import DecisionArrays
 from semcache.config import BuildConfig
 from semcache.core.certify import ALPHA, hits_needed
+from semcache.core.draws import are_for_grid
 from semcache.core.features import FEATURES
 from semcache.core.learned import Digests, are_learned, digests
 from semcache.core.manifest import DecisionInfo
@@ -43,7 +44,7 @@ from semcache.core.vectors import FloatRows
 _MIN_GAIN = 0.01
 _MIN_ENTRIES = 300  # with paraphrases: half of them fit trees, half certify
 _MIN_TRAFFIC = 300  # labelled queries, to learn from
-_FIT_SHARE, _GRID_SHARE = 0.4, 0.1  # of traffic; what is learned from, and what says where to try; the rest certifies
+_FIT_SHARE = 0.4  # of the texts of traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Traffic in three parts; a text is always in the same one.
+    """Traffic in three parts. A text that is learned from is in no other; the rest are parted draw by draw.
 
     Attributes:
         learning: what trees and adapter learn from; none where `n_to_fit` is too little for that.
@@ -145,6 +146,11 @@ class _Traffic:
     certifying: list[Outcome]
     twins: Sequence[Outcome] = ()
 
+    @property
+    def all(self) -> list[Outcome]:
+        """All labelled queries."""
+        return [*self.learning, *self.grid, *self.certifying]
+
 
 def fit_decision(
     rows: Rows,
@@ -177,7 +183,7 @@ def fit_decision(
     # Those that certify choose nothing, but for the better of two trials, each of which then gets half of alpha.
     alpha = ALPHA / len(trials)
     grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.learning, *asked.grid]
-    evidence = Evidence(asked.certifying, adapted.others, grid, written_proves=not is_tuned)
+    evidence = Evidence(asked.certifying, adapted.others, grid, asked.all, written_proves=not is_tuned)
     certified = [certify_trial(trial, evidence, rows.namespace_names, config, alpha=alpha) for trial in trials]
     best = max(certified, key=lambda one: one.coverages)
     learned = _learned(parts, kept, keeps=adapter is not None or is_tuned)
@@ -188,18 +194,19 @@ def fit_decision(
 
 
 def _parted(traffic: Sequence[Asked], embed: Embed, config: BuildConfig, kept: Kept | None) -> _Parts:
-    texts = [query.text for query in traffic]
-    is_learned = are_learned(texts, digests(()) if kept is None else kept.known)
-    learning, grid, certifying = list[AskedPair](), list[AskedPair](), list[AskedPair]()
-    for query, vector, is_old in zip(traffic, embed(texts) if texts else (), is_learned, strict=True):
-        if not vector.any():
-            continue
-        share = draw(config.seed, "traffic", normalise(query.text))
-        is_learning, is_grid = is_old or share < _FIT_SHARE, share < _FIT_SHARE + _GRID_SHARE
-        (learning if is_learning else grid if is_grid else certifying).append((query, vector))
-    if len(learning) < _MIN_TRAFFIC:
-        return _Parts([], [*learning, *grid], certifying, len(learning))
-    return _Parts(learning, grid, certifying, len(learning))
+    embedded_texts = embed([query.text for query in traffic]) if traffic else ()
+    pairs = [(query, vector) for query, vector in zip(traffic, embedded_texts, strict=True) if vector.any()]
+    texts = [normalise(query.text) for query, _ in pairs]
+    is_old = are_learned(texts, digests(()) if kept is None else kept.known)
+    learns = is_old | np.array([draw(config.seed, "traffic", text) < _FIT_SHARE for text in texts], np.bool_)
+    n_to_fit, is_for_grid = int(learns.sum()), are_for_grid(texts, seed=config.seed)
+    if n_to_fit < _MIN_TRAFFIC:  # then only what was learned from before proves nothing
+        learns, is_for_grid = np.zeros_like(learns), is_for_grid | is_old
+
+    def where(mask: npt.NDArray[np.bool_]) -> AskedPairs:
+        return [pairs[i] for i in np.flatnonzero(mask).tolist()]
+
+    return _Parts(where(learns), where(~learns & is_for_grid), where(~learns & ~is_for_grid), n_to_fit)
 
 
 def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept: Kept | None) -> _Adapted:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from semcache.build.fit_queries import Asked
-from semcache.core.labels import EntryFacts, entry_facts, right_answers
+from semcache.core.labels import EntryFacts, entry_facts, right_answers, unknown_labels
 from semcache.core.text import key_of
 from semcache.types import LabelledQuery
 
@@ -56,9 +56,4 @@ class Traffic:
     def unknown(self) -> tuple[str, ...]:
         """Return the places of labels that name no entry and no group: nothing is right for those queries either."""
         queries = [query for query, _ in self._queries]
-        right = right_answers(queries, self._entries)
-        return tuple(
-            f"{query.place}: {query.label}"
-            for query, answers in zip(queries, right, strict=True)
-            if not answers and not query.is_out_of_scope
-        )
+        return unknown_labels(queries, right_answers(queries, self._entries))

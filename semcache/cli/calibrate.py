@@ -10,7 +10,7 @@ import typer
 
 from semcache.cli.evaluate import read_labelled
 from semcache.cli.lookup import AsJson, Root
-from semcache.cli.output import print_json, print_table, printable
+from semcache.cli.output import print_json, print_table, print_unknown, printable
 from semcache.core.certificate import Certificate
 from semcache.core.certify import CertifiedLevel
 from semcache.lookup.calibrate import CalibrationReport, calibrate
@@ -31,22 +31,24 @@ def calibrate_bundle(
     labelled = read_labelled(traffic)
     report = calibrate(name, labelled, root=resolve_root(root), max_error=max_error)
     if as_json:
-        own = {"id": report.id, "path": str(report.path), "n_exact": report.n_exact}
-        own["n_learned"] = report.n_learned
-        print_json({**own, "untouched": sorted(report.untouched), **asdict(report.after)})
+        own = {"id": report.id, "path": str(report.path), "n_exact": report.n_exact, "n_learned": report.n_learned}
+        own |= {"n_grid": report.n_grid, "n_needed": report.n_needed}
+        print_json({**own, "unknown": report.unknown, "kept": report.kept, **asdict(report.after)})
     else:
         _print(report, name)
 
 
 def _print(report: CalibrationReport, name: str) -> None:
     after = report.after.certificates
-    found = [certificate.calibration for certificate in after if certificate.namespace not in report.untouched]
-    typer.secho(f"calibrated  {name}  {report.id}", fg="green", bold=True)
+    found = [certificate.calibration for certificate in after if certificate.namespace not in report.kept]
+    typer.secho(
+        f"{'calibrated' if found else 'unproved'}  {name}  {report.id}", fg="green" if found else "yellow", bold=True
+    )
     n, n_outside = sum(one.n_queries for one in found), sum(one.n_outside for one in found)
     typer.echo(
-        f"            on {n:,} queries, {n_outside:,} of them without a right answer; "
-        f"{report.n_exact:,} exact hits set aside{_learned(report.n_learned)}"
+        f"  on {n:,} queries, {n_outside:,} of them without a right answer; {report.n_grid:,} others said where to try"
     )
+    typer.echo(f"  set aside: {report.n_exact:,} exact hits, {report.n_learned:,} that the bundle learned from")
     rows = [
         _row(new, level, old)
         for old, new in zip(report.before.certificates, after, strict=True)
@@ -54,13 +56,25 @@ def _print(report: CalibrationReport, name: str) -> None:
     ]
     print_table(("namespace", "error", "before", "now", "hits", "wrong", "what is missing"), rows, align="<<>>>>")
     for certificate in after:
-        kept = "; no query leads there: as before" if certificate.namespace in report.untouched else ""
+        kept = _kept(report, certificate.namespace)
         typer.echo(f"default     {printable(certificate.namespace)}: {_default(certificate)}{kept}")
+    print_unknown(report.unknown)
+
+
+def _kept(report: CalibrationReport, namespace: str) -> str:
+    """Say why a namespace keeps its levels; "" where it has others now."""
+    n = report.kept.get(namespace)
+    if n is None:
+        return ""
+    if not n:
+        return "; no query leads there: as before"
+    wanted = f"{100 * report.after.wanted_error:g} %"
+    lead = "1 query leads there" if n == 1 else f"{n:,} queries lead there"
+    return f"; as before: {lead}, {report.n_needed:,} can prove {wanted}"
 
 
 def _row(certificate: Certificate, level: CertifiedLevel, old: Certificate) -> tuple[str, ...]:
     before = {level.max_error: level for level in old.levels}
-    missing = "" if level.threshold is not None else f"at least {level.n_missing:,} more hits, none of them wrong"
     return (
         certificate.namespace,
         f"{100 * level.max_error:g} %",
@@ -68,12 +82,8 @@ def _row(certificate: Certificate, level: CertifiedLevel, old: Certificate) -> t
         _threshold(level),
         f"{level.n_hits:,}",
         f"{level.n_wrong:,}",
-        missing,
+        level.lack,
     )
-
-
-def _learned(n: int) -> str:
-    return f", and {n:,} that the bundle learned from" if n else ""
 
 
 def _default(certificate: Certificate) -> str:

@@ -9,14 +9,13 @@ import numpy as np
 import typer
 
 from semcache.cli.charts import CurvePoint, Mark, level_name, percent
-from semcache.cli.output import cut, print_table, printable
+from semcache.cli.output import cut, print_table, print_unknown, printable
 from semcache.core.certify import interval
 from semcache.core.metrics import Served
 from semcache.lookup.evaluate import Evaluation, FalseHit, LevelResult, SliceResult
 
 _MAX_POINTS = 150
 _SHOWN_FALSE_HITS = 10
-_SHOWN_UNKNOWN = 5
 _SHOWN_SLICES = 30
 _SHOWN_LEVELS = 50
 _SHOWN_NAMESPACES = 4
@@ -195,7 +194,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
     if evaluation.n_learned:
         typer.echo()
         typer.secho(learned_note(evaluation), fg="yellow", bold=True)
-    _print_unknown(evaluation.unknown)
+    print_unknown(evaluation.unknown)
 
 
 _LEVEL_HEAD = ("level", "threshold", "coverage", "useful", "error", "95 % interval", "")
@@ -270,14 +269,3 @@ def _print_false_hits(hits: Sequence[FalseHit]) -> None:
     print_table(("confidence", "asked", "served", "matched"), rows, align="<")
     if len(hits) > _SHOWN_FALSE_HITS:
         typer.echo(f"... and {len(hits) - _SHOWN_FALSE_HITS:,} more (--json and --html list all)")
-
-
-def _print_unknown(unknown: Sequence[str]) -> None:
-    if unknown:
-        n = len(unknown)
-        typer.echo()
-        typer.secho(f"{n:,} label{'s name' if n > 1 else ' names'} nothing in the bundle:", fg="yellow", bold=True)
-        for label in unknown[:_SHOWN_UNKNOWN]:
-            typer.echo(f"  {printable(label)}")
-        if n > _SHOWN_UNKNOWN:
-            typer.echo(f"  ... and {n - _SHOWN_UNKNOWN:,} more (--json lists all)")

@@ -20,6 +20,7 @@ from semcache.types import Explanation, Hit, Neighbour, Result, VariantKind
 _FEATURES_A_LINE = 3
 _MIN_TEXT_CHARS = 24
 _SHOWN_NAMESPACES = 30
+_SHOWN_UNKNOWN = 5
 
 
 def print_json(document: object) -> None:
@@ -232,6 +233,19 @@ def default_text(certificate: Certificate) -> str:
     """Return the error that callers get who name none; "none" where only exact hits are served."""
     level = certificate.level_for(None)
     return "none" if level.threshold is None else f"{100 * level.max_error:g} %"
+
+
+def print_unknown(labels: Sequence[str]) -> None:
+    """Print the first of those labels of queries that name nothing in a bundle."""
+    if not labels:
+        return
+    n = len(labels)
+    typer.echo()
+    typer.secho(f"{n:,} label{'s name' if n > 1 else ' names'} nothing in the bundle:", fg="yellow", bold=True)
+    for label in labels[:_SHOWN_UNKNOWN]:
+        typer.echo(f"  {printable(label)}")
+    if n > _SHOWN_UNKNOWN:
+        typer.echo(f"  ... and {n - _SHOWN_UNKNOWN:,} more (--json lists all)")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, align: str) -> None:

@@ -7,13 +7,13 @@ entry that would be served, lies in the namespace, whatever entry they were made
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from semcache.core.certify import ALPHA, CertifiedLevel, Counts, Floats, binomial_tail, certify, fixed_grid
+from semcache.core.certify import ALPHA, CertifiedLevel, Counts, Floats, binomial_tail, certify, fixed_grid, hits_needed
 
 Bools = npt.NDArray[np.bool_]
 Source = Literal["written", "traffic", "generic"]
@@ -97,6 +97,11 @@ class CalibrationQueries:
             self.namespaces[mask], self.confidences[mask], self.is_right[mask], self.is_outside[mask]
         )
 
+    def and_also(self, others: CalibrationQueries) -> CalibrationQueries:
+        """Return them and others."""
+        pairs = ((getattr(self, name), getattr(others, name)) for name in self.__slots__)
+        return CalibrationQueries(*(np.concatenate(pair) for pair in pairs))
+
     def of(self, namespace: int) -> CalibrationQueries:
         """Return those whose candidate lies in a namespace."""
         return self.where(self.namespaces == namespace)
@@ -106,12 +111,28 @@ class CalibrationQueries:
         return 0 if level.threshold is None else int((self.confidences >= level.threshold).sum())
 
     def contradict(self, level: CertifiedLevel, alpha: float = ALPHA) -> bool:
-        """Say whether so many hits of a level are wrong that its promise cannot hold for queries like these."""
+        """Say whether a level that others prove cannot be believed of queries like these.
+
+        Where their hits are enough to have proved it themselves, they may show no more error than it allows. Where they
+        are fewer, no more than chance would show: so many wrong ones in at least `alpha` of all draws.
+        """
         if level.threshold is None:
             return False
         hits = self.confidences >= level.threshold
         n_hits, n_wrong = int(hits.sum()), int((hits & ~self.is_right).sum())
+        if n_hits >= hits_needed(level.max_error, alpha):
+            return n_wrong > level.max_error * n_hits
         return n_wrong > 0 and 1.0 - binomial_tail(n_wrong - 1, n_hits, level.max_error) < alpha
+
+
+def uncontradicted(
+    levels: Sequence[CertifiedLevel], better: Sequence[CalibrationQueries]
+) -> tuple[CertifiedLevel, ...]:
+    """Return levels, without a threshold those that any of some better queries contradict."""
+    return tuple(
+        replace(level, threshold=None) if any(queries.contradict(level) for queries in better) else level
+        for level in levels
+    )
 
 
 def certify_namespace(

@@ -44,7 +44,8 @@ class CertifiedLevel:
         n_hits: calibration queries at or over the threshold; where there is none, at or over the one that came
             nearest to a proof.
         n_wrong: how many of those hits are wrong.
-        n_missing: how many more hits, none of them wrong, a proof would have taken at least; 0 where there is one.
+        n_missing: how many more hits, none of them wrong, a proof would have taken at least; 0 where there is one, and
+            where there was one that better queries contradict.
     """
 
     max_error: float
@@ -52,6 +53,17 @@ class CertifiedLevel:
     n_hits: int
     n_wrong: int
     n_missing: int
+
+    @property
+    def lack(self) -> str:
+        """What it takes to have the level certified, in words; "" where it is."""
+        if self.threshold is not None:
+            return ""
+        if self.n_missing:
+            return f"it takes {self.n_missing:,} more calibration hits without a wrong one"
+        if self.n_hits:
+            return "labelled queries contradict it"
+        return f"the strictest level there is allows {100 * min(LEVELS):g} %"
 
 
 def binomial_tail(n_wrong: int, n: int, p: float) -> float:

@@ -48,3 +48,17 @@ def right_answers(queries: Sequence[LabelledQuery], entries: Mapping[str, EntryF
             facts_or_none = entries.get(query.entry_id or "")
             right.append(frozenset() if facts_or_none is None else frozenset((facts_or_none.answer,)))
     return right
+
+
+def unknown_labels(queries: Sequence[LabelledQuery], right: Sequence[frozenset[int]]) -> tuple[str, ...]:
+    """Return the places of labels that name no entry and no group: nothing is right for those queries either.
+
+    Args:
+        queries: labelled.
+        right: what `right_answers` says of each.
+    """
+    return tuple(
+        f"{query.place}: {query.label}"
+        for query, answers in zip(queries, right, strict=True)
+        if not answers and not query.is_out_of_scope
+    )

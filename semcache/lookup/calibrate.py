@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from semcache.bundle.locate import locate
-from semcache.bundle.writer import Staging, open_staging
+from semcache.bundle.writer import Staging, check_name, open_staging
 from semcache.config import DEFAULT_ROOT, LEVELS
-from semcache.core.certificate import CalibrationQueries, Certificate, certify_namespace, default_error
-from semcache.core.labels import right_answers
+from semcache.core.certificate import CalibrationQueries, Certificate, certify_namespace, default_error, uncontradicted
+from semcache.core.certify import hits_needed
+from semcache.core.draws import are_for_grid
+from semcache.core.labels import right_answers, unknown_labels
 from semcache.core.manifest import DecisionInfo
 from semcache.errors import ConfigError, StorageError
 from semcache.lookup.cache import Cache
@@ -23,8 +24,6 @@ from semcache.lookup.candidates import candidates_of, entries_of, were_learned
 from semcache.lookup.evaluate import is_right_of
 from semcache.store.fsio import FileSystem
 from semcache.types import Kind, LabelledQuery
-
-_GRID_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,11 @@ class CalibrationReport:
         id, path: the version that is live now.
         n_exact: queries that are exact hits; they certify nothing.
         n_learned: others that the bundle learned from; neither do they.
-        untouched: namespaces that no query of the traffic leads to: they keep their levels.
+        n_grid: others that only say where thresholds are worth trying.
+        unknown: labels that name no entry and no group of the bundle: nothing is right for those queries.
+        kept: namespaces to which too few queries lead, or none, with their number: these keep their levels, but for
+            those that the queries contradict.
+        n_needed: how many a proof of the error wanted takes at least, those for the grid aside.
         before, after: the decision of the version that was live, and of the one that is.
     """
 
@@ -43,7 +46,10 @@ class CalibrationReport:
     path: Path
     n_exact: int
     n_learned: int
-    untouched: frozenset[str]
+    n_grid: int
+    unknown: tuple[str, ...]
+    kept: Mapping[str, int]
+    n_needed: int
     before: DecisionInfo
     after: DecisionInfo
 
@@ -59,8 +65,9 @@ def calibrate(
     """Certify the live version of a bundle on labelled queries and publish it with its new levels.
 
     Each query counts as one draw of the traffic to come: a sample of it, not a selection, with whatever share of
-    out-of-scope queries it has. A fifth of them, chosen by their text, only says where thresholds are worth trying.
-    A namespace that no query leads to keeps its levels.
+    out-of-scope queries it has. A fifth of them, drawn by a digest, only says where thresholds are worth trying.
+    A namespace to which fewer queries lead than a proof of the error wanted takes keeps its levels, but for those
+    that its queries contradict; where it has none left, they certify what they can.
 
     Args:
         name: the bundle.
@@ -72,6 +79,7 @@ def calibrate(
 
     Raises:
         ConfigError: there are no queries, or an argument is outside its range.
+        BundleNotFoundError: there is no bundle of this name.
         BuildLockedError: a build, a pull, a rollback or a removal of this name is running.
         BundleError, EncoderError, StorageError: as `Cache.open` and `Cache.lookup_many`.
     """
@@ -79,68 +87,94 @@ def calibrate(
         raise ConfigError(f"max_error: found {max_error}, allowed {', '.join(map(str, LEVELS))}")
     if not traffic:
         raise ConfigError("traffic: found none, allowed 1 or more labelled queries")
+    check_name(name)
+    locate(Path(root) / name, root=Path(root)).live_id()  # raises before a folder is made for what is not there
     with open_staging(fs or FileSystem(), Path(root), name) as staging:
         with Cache.open(staging.bundle_dir, root=root) as cache:
             info = cache.info
-            queries = _asked(cache, traffic)
-        decision = _certified(info.manifest.decision, queries, max_error)
+            asked = _asked(cache, traffic)
+        before = info.manifest.decision
+        wanted = before.wanted_error if max_error is None else max_error
+        n_needed = hits_needed(wanted)
+        anew = [_anew(old, asked.of(number), wanted, n_needed) for number, old in enumerate(before.certificates)]
+        decision = replace(before, wanted_error=wanted, certificates=tuple(one.certificate for one in anew))
         manifest = replace(info.manifest, decision=decision)
         _take_files(info.path, staging, list(manifest.files))
         identity, _ = staging.publish(manifest)
-    path = locate(staging.bundle_dir, root=Path(root)).version_dir(identity)
-    names = info.manifest.namespaces
-    untouched = frozenset(name for number, name in enumerate(names) if not len(queries.certifying.of(number)))
     return CalibrationReport(
-        identity, path, queries.n_exact, queries.n_learned, untouched, info.manifest.decision, decision
+        id=identity,
+        path=locate(staging.bundle_dir, root=Path(root)).version_dir(identity),
+        n_exact=asked.n_exact,
+        n_learned=asked.n_learned,
+        n_grid=len(asked.grid),
+        unknown=asked.unknown,
+        kept={one.certificate.namespace: one.n_queries for one in anew if one.is_kept},
+        n_needed=n_needed,
+        before=before,
+        after=decision,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Judged traffic in two parts, and how much of it is in neither."""
+    """Judged traffic in two parts, and what is in neither."""
 
     grid: CalibrationQueries
     certifying: CalibrationQueries
     n_exact: int
     n_learned: int
+    unknown: tuple[str, ...]
+
+    def of(self, namespace: int) -> _Asked:
+        """Return what leads to one namespace."""
+        return replace(self, grid=self.grid.of(namespace), certifying=self.certifying.of(namespace))
+
+
+@dataclass(frozen=True, slots=True)
+class _Anew:
+    """A namespace's certificate, whether its levels are the old ones, and how many queries lead there."""
+
+    certificate: Certificate
+    is_kept: bool
+    n_queries: int
 
 
 def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> _Asked:
     """Return what the bundle would serve to each query that is no exact hit, and that it did not learn from."""
     candidates, entries = candidates_of(cache, traffic), entries_of(cache)
+    right = right_answers(traffic, entries)
     numbers: dict[str | None, int] = {name: i for i, name in enumerate(cache.info.manifest.namespaces)}
     queries = CalibrationQueries(
         np.array([numbers.get(candidate.namespace, -1) for candidate in candidates], np.int64),
         np.array([candidate.confidence for candidate in candidates], np.float64),
         is_right_of(traffic, candidates, entries),
-        np.array([not answers for answers in right_answers(traffic, entries)], np.bool_),
+        np.array([not answers for answers in right], np.bool_),
     )
     is_exact = np.array([candidate.kind is Kind.EXACT for candidate in candidates])
     is_learned = were_learned(cache, traffic) & ~is_exact
-    counts, for_grid = ~is_exact & ~is_learned, np.array([_is_for_grid(query.text) for query in traffic])
-    grid, certifying = queries.where(counts & for_grid), queries.where(counts & ~for_grid)
-    return _Asked(grid, certifying, int(is_exact.sum()), int(is_learned.sum()))
-
-
-def _certified(before: DecisionInfo, asked: _Asked, max_error: float | None) -> DecisionInfo:
-    wanted = before.wanted_error if max_error is None else max_error
-    certificates = tuple(
-        _anew(old, asked.certifying.of(number), asked.grid.of(number), wanted)
-        for number, old in enumerate(before.certificates)
+    counts, for_grid = ~is_exact & ~is_learned, are_for_grid([query.text for query in traffic])
+    return _Asked(
+        grid=queries.where(counts & for_grid),
+        certifying=queries.where(counts & ~for_grid),
+        n_exact=int(is_exact.sum()),
+        n_learned=int(is_learned.sum()),
+        unknown=unknown_labels(traffic, right),
     )
-    return replace(before, wanted_error=wanted, certificates=certificates)
 
 
-def _anew(old: Certificate, queries: CalibrationQueries, grid: CalibrationQueries, wanted: float) -> Certificate:
-    """Return a namespace's new certificate; with the old levels where no query of the traffic leads there."""
-    if not len(queries):
-        return replace(old, max_error=default_error(old.levels, wanted))
-    return certify_namespace(old.namespace, queries, grid=grid, source="traffic", wanted=wanted)
+def _anew(old: Certificate, asked: _Asked, wanted: float, n_needed: int) -> _Anew:
+    """Certify a namespace on what leads there; where that is too little for a proof, keep what it does not contradict.
 
-
-def _is_for_grid(text: str) -> bool:
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest()
-    return int.from_bytes(digest, "big") / 2**32 < _GRID_SHARE
+    Traffic may prove less than what was proved on other queries: that is why it takes the old levels' place only where
+    it could have proved what is wanted, or where it leaves nothing of them.
+    """
+    queries, n_queries = asked.certifying, len(asked.certifying) + len(asked.grid)
+    if len(queries) < n_needed:
+        levels = uncontradicted(old.levels, (queries.and_also(asked.grid),))
+        if not n_queries or any(level.threshold is not None for level in levels):
+            return _Anew(replace(old, max_error=default_error(levels, wanted), levels=levels), True, n_queries)
+    anew = certify_namespace(old.namespace, queries, grid=asked.grid, source="traffic", wanted=wanted)
+    return _Anew(anew, False, n_queries)
 
 
 def _take_files(folder: Path, staging: Staging, names: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from semcache.core.certificate import Certificate
 from semcache.core.certify import CertifiedLevel, interval
-from semcache.core.labels import EntryFacts, right_answers
+from semcache.core.labels import EntryFacts, right_answers, unknown_labels
 from semcache.core.metrics import (
     Bin,
     Curve,
@@ -207,7 +207,7 @@ def measure(
         n_queries=len(queries),
         n_out_of_scope=sum(query.is_out_of_scope for query in queries),
         n_learned=n_learned,
-        unknown=_unknown(queries, right),
+        unknown=unknown_labels(queries, right),
         levels=tuple(levels),
         shown=tuple(shown),
         served=Served(len(queries), int(is_hit.sum()), int((is_hit & ~is_right).sum())),
@@ -260,15 +260,6 @@ class _Table:
             if name is not None:
                 places.setdefault(name, []).append(i)
         return {name: self.row(name, found) for name, found in places.items()}
-
-
-def _unknown(queries: Sequence[LabelledQuery], right: Sequence[frozenset[int]]) -> tuple[str, ...]:
-    labels = (
-        f"{query.place}: {query.label}"
-        for query, answers in zip(queries, right, strict=True)
-        if not answers and not query.is_out_of_scope
-    )
-    return tuple(labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,8 +299,8 @@ class Version:
             return "the nearest text is a guard: close, and known not to have this answer"
         promise = f"an error of at most {100 * level.max_error:g} %"
         if reason is Reason.UNCERTIFIED:
-            missing = f"{level.n_missing:,} more calibration hits without a wrong one" if level.n_missing else "queries"
-            return f"{promise} is not certified in the namespace {namespace}; it takes {missing} (semcache calibrate)"
+            how = " (semcache calibrate)" if level.n_missing else ""
+            return f"{promise} is not certified in the namespace {namespace}; {level.lack}{how}"
         return f"confidence {retrieved.confidence:.4f} is under {level.threshold:.4f}, which {promise} takes"
 
     def named(self, rows: Sequence[int], scores: Sequence[float]) -> tuple[Neighbour, ...]:

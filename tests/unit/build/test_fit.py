@@ -305,6 +305,57 @@ def test_what_traffic_taught_is_written_down_and_certifies_nothing() -> None:
     assert (fitted.info.n_learned, len(fitted.arrays.learned)) == (0, 0)
 
 
+def test_what_is_not_learned_from_is_parted_draw_by_draw() -> None:
+    """A text that is asked every other time certifies as often as it is asked, unless it is one that teaches."""
+    traffic = asked_of(made_rows(400), 900, n_outside=300)
+    often = [replace(traffic[0], text=f"how do I get something so often {i}") for i in range(20)]
+    n_certifying = list[int]()
+    for query in often:
+        mixed = [one for pair in zip(traffic, [query] * len(traffic), strict=True) for one in pair]
+        parts = fit._parted(mixed, EMBEDDER.embed, CONFIG, None)
+        n_certifying.append(sum(one.text == query.text for one, _ in parts.certifying))
+        n_grid = sum(one.text == query.text for one, _ in parts.grid)
+        n_learning = sum(one.text == query.text for one, _ in parts.learning)
+        assert n_certifying[-1] + n_grid + n_learning == len(traffic)
+        assert n_learning in {0, len(traffic)}
+    assert all(n == 0 or 900 < n < 1020 for n in n_certifying)
+    assert 6 <= sum(n > 0 for n in n_certifying) <= 18
+
+
+def test_too_little_to_learn_from_is_parted_draw_by_draw_too() -> None:
+    """A certificate of little traffic rests on four fifths of it, whatever texts the seed would have learned from."""
+    traffic = asked_of(made_rows(400), 150, n_outside=50)
+    parts = fit._parted([*traffic, *traffic[:1] * 100], EMBEDDER.embed, CONFIG, None)
+    assert (len(parts.learning), len(parts.grid) + len(parts.certifying)) == (0, 300)
+    assert 60 <= sum(one.text == traffic[0].text for one, _ in parts.certifying) <= 95
+    old = digests(query.text for query in traffic[1:])
+    parts = fit._parted(traffic, EMBEDDER.embed, CONFIG, Kept(None, old, digests(())))
+    assert not are_learned([one.text for one, _ in parts.certifying], old).any()
+
+
+def test_a_wrong_answer_that_is_asked_for_often_is_found_out_though_it_is_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where chance takes it into what teaches, no query that certifies says a word about it."""
+    rows = made_rows(400, with_guards=False)
+    traffic, config = asked_of(rows, 900, n_outside=0), replace(CONFIG, max_error=0.05)
+    # As near as can be to an answer that is wrong for it.
+    text = next(text for text in rows.texts[:400] if fit_queries.draw(config.seed, "traffic", text) < 0.4)
+    asked = [*traffic, *[Asked(text, frozenset({399}), None)] * 200]
+    monkeypatch.setattr(fit, "own_rank_better", lambda *_, **__: False)  # trees that know nothing of it
+    monkeypatch.setattr(fit, "generic_trees", score_trees)
+
+    def levels() -> list[bool]:
+        fitted = fit_decision(rows, config=config, embed=EMBEDDER.embed, traffic=asked)
+        (certificate,) = fitted.info.certificates
+        assert certificate.calibration.source == "traffic"
+        return [level.threshold is not None for level in certificate.levels]
+
+    assert levels() == [False] * 5
+    monkeypatch.setattr(certifying, "uncontradicted", lambda levels, _: tuple(levels))
+    assert levels() == [False, True, True, True, True]
+
+
 def test_what_an_adapter_learned_never_certifies_a_version_that_keeps_it() -> None:
     """Another seed draws other parts: what the kept one saw teaches again, and what it saw before stays noted."""
     traffic = asked_of(made_rows(400), 900, n_outside=300)

@@ -12,6 +12,7 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
+    uncontradicted,
 )
 from semcache.core.certify import CertifiedLevel
 
@@ -140,6 +141,23 @@ def test_a_level_is_contradicted_where_chance_does_not_explain_the_wrong_hits(
     """Of 100 hits at 2 %, five wrong ones are still chance (1 in 20), six are not."""
     level = CertifiedLevel(0.02, 0.0, 0, 0, 0)
     assert queries(100, n_wrong=n_wrong).contradict(level) == is_contradicted
+
+
+@pytest.mark.parametrize(("n_wrong", "is_contradicted"), [(0, False), (8, False), (9, True), (12, True)])
+def test_a_level_that_enough_queries_could_prove_must_not_be_over_it(n_wrong: int, *, is_contradicted: bool) -> None:
+    """Of 400 hits at 2 %, nine wrong ones are chance, and more than was promised: these queries are the better ones."""
+    level = CertifiedLevel(0.02, 0.0, 0, 0, 0)
+    assert queries(400, n_wrong=n_wrong).contradict(level) == is_contradicted
+
+
+def test_several_queries_contradict_one_by_one() -> None:
+    """What any of them contradicts has no threshold left, and says so; together they may say more than each."""
+    levels = [CertifiedLevel(0.01, 0.0, 600, 1, 0), CertifiedLevel(0.1, 0.0, 600, 1, 0)]
+    few, more = queries(50, n_wrong=2), queries(50, n_wrong=2)
+    assert uncontradicted(levels, (few, more)) == tuple(levels)
+    found = uncontradicted(levels, (few.and_also(more),))
+    assert [level.threshold for level in found] == [None, 0.0]
+    assert [level.lack for level in found] == ["labelled queries contradict it", ""]
 
 
 def test_a_level_without_a_threshold_is_never_contradicted() -> None:

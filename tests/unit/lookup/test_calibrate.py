@@ -8,7 +8,7 @@ from shared import ENTRIES, HASHING, write_corpus
 
 from semcache import Cache, LabelledQuery, build_bundle
 from semcache.core.certificate import Certificate
-from semcache.errors import ConfigError
+from semcache.errors import BundleNotFoundError, ConfigError
 from semcache.lookup.calibrate import CalibrationReport, calibrate
 
 SHELL, WEB = 0, 1
@@ -39,7 +39,8 @@ def test_a_namespace_that_no_query_leads_to_keeps_its_levels(root: Path) -> None
     """It is as well proved as before; the other one rests on traffic now."""
     report = calibrate("small", in_web(400), root=root)
     shell, web = certificates(report)
-    assert report.untouched == {"shell"}
+    assert (report.kept, report.n_needed) == ({"shell": 0}, 149)
+    assert report.n_grid + web.calibration.n_queries == 400
     assert (shell.calibration.source, web.calibration.source) == ("generic", "traffic")
     assert shell == report.before.certificates[SHELL]
     assert 280 < web.calibration.n_queries < 360
@@ -47,11 +48,50 @@ def test_a_namespace_that_no_query_leads_to_keeps_its_levels(root: Path) -> None
 
 def test_the_default_is_chosen_by_what_the_build_was_asked_for(root: Path) -> None:
     """A bundle that could only have 10 % certified has 2 % as soon as that is proved."""
-    assert calibrate("small", in_web(60), root=root).after.certificates[WEB].max_error == 0.1
-    report = calibrate("small", in_web(400), root=root)
-    assert report.before.certificates[WEB].max_error == 0.1
-    assert report.after.certificates[WEB].max_error == 0.02
-    assert report.after.wanted_error == 0.02
+    with_less = calibrate("small", in_web(60), root=root, max_error=0.1)
+    assert with_less.after.certificates[WEB].calibration.source == "traffic"
+    report = calibrate("small", in_web(400), root=root, max_error=0.02)
+    assert report.before.certificates[WEB].level_at(0.02).threshold is None
+    assert report.after.certificates[WEB].level_at(0.02).threshold is not None
+    assert (report.after.certificates[WEB].max_error, report.after.wanted_error) == (0.02, 0.02)
+
+
+def test_too_few_queries_take_away_what_they_contradict_only(root: Path) -> None:
+    """A hundred cannot prove 2 %: right ones change nothing, six wrong ones leave the level that allows so many."""
+    proved = calibrate("small", in_web(400), root=root)
+    before = calibrate("small", in_web(100), root=root)
+    assert before.kept == {"shell": 0, "web": 100}
+    assert before.after == before.before == proved.after
+    assert before.id == proved.id
+    report = calibrate("small", in_web(100, n_wrong=6), root=root)
+    web = report.after.certificates[WEB]
+    assert (web.calibration.n_queries, report.kept["web"]) == (
+        proved.after.certificates[WEB].calibration.n_queries,
+        100,
+    )
+    assert [level.threshold is not None for level in web.levels] == [False, False, False, False, True]
+    assert web.max_error == 0.1
+    assert web.level_at(0.02).lack == "labelled queries contradict it"
+    with Cache.open(report.path) as cache:
+        result = cache.lookup("now add login page", max_error=0.02)
+    assert result.reason == "uncertified"
+    assert result.detail.endswith("in the namespace web; labelled queries contradict it")
+
+
+def test_queries_that_leave_no_level_prove_what_they_can(root: Path) -> None:
+    """Two fifths wrong, said by a hundred queries: nothing old is believed, and nothing new is proved."""
+    calibrate("small", in_web(400), root=root)
+    report = calibrate("small", in_web(100, n_wrong=40), root=root)
+    web = report.after.certificates[WEB]
+    assert "web" not in report.kept
+    assert web.calibration.n_queries == 100 - report.n_grid
+    assert {level.threshold for level in web.levels} == {None}
+
+
+def test_labels_that_name_nothing_are_listed(root: Path) -> None:
+    """Nothing is right for such a query: it counts as wrong, which the caller should know."""
+    wrong = replace(in_web(1)[0], entry_id="login/ad")
+    assert calibrate("small", [wrong, *in_web(3)], root=root).unknown == ("q:0: login/ad",)
 
 
 def test_another_wish_is_kept_and_holds_in_each_namespace(root: Path) -> None:
@@ -78,3 +118,10 @@ def test_no_queries_and_no_level_are_refused(root: Path) -> None:
         calibrate("small", [], root=root)
     with pytest.raises(ConfigError, match=r"^max_error: found 0\.03, allowed 0\.005"):
         calibrate("small", in_web(1), root=root, max_error=0.03)
+
+
+def test_a_name_that_is_not_there_leaves_no_trace(root: Path) -> None:
+    """A slip of the finger makes no folder that later commands would take for a bundle."""
+    with pytest.raises(BundleNotFoundError, match=r"no bundle here"):
+        calibrate("smal", in_web(1), root=root)
+    assert not (root / "smal").exists()
