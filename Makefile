@@ -46,8 +46,9 @@ types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/format/conftest.py
 
+# In several processes, each file of tests in one of them: what a file builds once, it builds once.
 check: $(STAMP) debian
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

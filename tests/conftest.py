@@ -10,11 +10,12 @@ from typing import Any
 
 import deciding
 import pytest
-from shared import ENTRIES, HASHING, REPOSITORY, write_corpus
+from shared import ENTRIES, HASHING, REPOSITORY, made_once, write_corpus
 
 from semcache import BuildConfig, BuildReport, build_bundle
 
 deciding.install()
+os.environ["COLUMNS"] = "120"  # as where nobody looks: whatever terminal, or none, the tests are run from
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,6 +69,8 @@ def bundle_dir(build: Callable[..., BuildReport]) -> Path:
 @pytest.fixture(scope="session")
 def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a root with the bundle `speckit` of the shipped corpus, built with the real encoder."""
-    root = tmp_path_factory.mktemp("model") / "indexes"
-    build_bundle([REPOSITORY / "corpus" / "speckit.jsonl"], name="speckit", root=root)
-    return root
+
+    def make(folder: Path) -> None:
+        build_bundle([REPOSITORY / "corpus" / "speckit.jsonl"], name="speckit", root=folder / "indexes")
+
+    return made_once(tmp_path_factory, "model", make) / "indexes"

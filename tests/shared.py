@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from semcache import BuildConfig
 
@@ -54,3 +58,24 @@ def write_corpus(path: Path, entries: Sequence[dict[str, Any]]) -> Path:
     """Write entries as a corpus file."""
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     return path
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Give a folder that is made once a test run, however many processes share the tests: nobody may change it.
+
+    Args:
+        factory: pytest's.
+        name: of the folder.
+        make: fills it; is called by whoever comes first.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder

@@ -74,6 +74,7 @@ def test_too_few_queries_take_away_what_they_contradict_only(root: Path) -> None
     assert web.level_at(0.02).lack == "labelled queries contradict it"
     with Cache.open(report.path) as cache:
         result = cache.lookup("now add login page", max_error=0.02)
+    assert not result.hit
     assert result.reason == "uncertified"
     assert result.detail.endswith("in the namespace web; labelled queries contradict it")
 
