@@ -49,17 +49,19 @@ _FIT_SHARE = 0.4  # of the texts of traffic
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a version takes over from the one it follows, so that the vectors of its rows stay the same.
+    """What a version takes over from the one before it.
 
     Attributes:
-        adapter: (dim, dim) float32; None where vectors are used as they are.
+        adapter: (dim, dim) float32, so that the vectors of rows stay the same; None where they are used as they are.
         learned: (n,) digests of texts of traffic that it learned from, or a version before it.
         gone: (n,) digests of texts that it was built on and that are indexed no more: what stays knows them.
+        is_followed: whether rows and adapter stay; where only a tuned encoder does, the adapter is learned anew.
     """
 
     adapter: FloatRows | None
     learned: Digests
     gone: Digests
+    is_followed: bool = True
 
     @property
     def known(self) -> Digests:
@@ -168,7 +170,7 @@ def fit_decision(
         config: of the build.
         embed: texts to (n, dim) float32 unit rows of the encoder.
         traffic: a sample of the queries to come.
-        kept: of the version that this one follows; None to learn everything anew.
+        kept: of the version before this one; None to learn everything anew.
         is_tuned: whether the encoder was tuned on the corpus. Then no written query fits trees or proves a level: the
             encoder has seen them all.
     """
@@ -212,9 +214,11 @@ def _parted(traffic: Sequence[Asked], embed: Embed, config: BuildConfig, kept: K
 def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept: Kept | None) -> _Adapted:
     """Return the adapter, those that judge in its place, and what they judged.
 
-    Where nothing is kept, there is an adapter where it helps: traffic says so where there is enough. One that is kept
-    was learned from other rows; those that judge are learned from these, each without the queries it judges.
+    Where none is kept, there is an adapter where it helps: traffic says so where there is enough. One that is kept was
+    learned from other rows; those that judge are learned from these, each without the queries it judges.
     """
+    if kept is not None and not kept.is_followed:
+        kept = None
     choosing = _plan(rows, config.seed + 1, config, embed)
     taught = Taught.by(parts.learning, dim=rows.vectors.shape[1])
 
@@ -271,7 +275,8 @@ def _trials(
         return [Trial(with_own(asked.learning, asked.twins), "traffic", len(asked.learning), written)]
     if not is_tuned and (fit_entries := _entries_to_fit(written, config)):
         fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
-        held_out = [outcome for outcome in written if outcome.query.entry not in fit_entries]
+        spent = _with_their_texts(fit_entries, rows)
+        held_out = [outcome for outcome in written if outcome.query.entry not in spent]
         return [generic, Trial(with_own(fitting), "written", len(fitting), held_out)]
     return [generic]
 
@@ -282,6 +287,13 @@ def _entries_to_fit(outcomes: Sequence[Outcome], config: BuildConfig) -> set[int
     if len(entries) < _MIN_ENTRIES:
         return set()
     return {entry for entry in entries if draw(config.seed, "part", entry) < 0.5}
+
+
+def _with_their_texts(entries: set[int], rows: Rows) -> set[int]:
+    """Return entries, and those of other namespaces that share a text with one of them."""
+    owners = np.where(rows.entries < 0, ~rows.entries, rows.entries)
+    texts = rows.firsts[np.isin(owners, list(entries))]
+    return set(owners[np.isin(rows.firsts, texts)].tolist())
 
 
 def _learned(parts: _Parts, kept: Kept | None, *, keeps: bool) -> Digests:

@@ -37,6 +37,7 @@ class Rows:
         entries: (n,) entry of each row; the complement of it for a guard.
         answers: (n,) answer of each row; as `entries` for a guard.
         namespaces: (n,) number of the namespace of each row.
+        firsts: (n,) the first row with the exact key of each one: a text may stand in several namespaces.
         vectors: (n, dim) float32 unit rows of the encoder; zero where a text has none.
         rarity, words: as in `DecisionArrays`.
         namespace_names: in the order of their numbers.
@@ -46,6 +47,7 @@ class Rows:
     entries: Ints
     answers: Ints
     namespaces: Ints
+    firsts: Ints
     vectors: FloatRows
     rarity: npt.NDArray[np.float32]
     words: npt.NDArray[np.uint16]

@@ -77,13 +77,18 @@ def fold_adapters(rows: Rows, taught: Taught, config: BuildConfig) -> list[Fold]
     owners = [answer_of.get(~entry, entry) if entry < 0 else answer_of[entry] for entry in rows.entries.tolist()]
     of_taught = _numbers(taught.answers.tolist(), for_outside=True, seed=config.seed)
     parts = list[tuple[npt.NDArray[np.bool_], bool, Taught]]()
-    for for_outside, keys in ((False, range(len(owners))), (True, owners)):
+    for for_outside, keys in ((False, rows.firsts.tolist()), (True, owners)):
         numbers = _numbers(keys, for_outside=for_outside, seed=config.seed)
         for fold in range(_FOLDS):
             parts.append((numbers == fold, for_outside, taught.where(of_taught != fold) if for_outside else taught))
-    trainings = [partial(train, rows, ~is_unseen, seen, config) for is_unseen, _, seen in parts]
+    trainings = [partial(train, rows, _may_see(rows, is_unseen), seen, config) for is_unseen, _, seen in parts]
     adapters = side_by_side(trainings, n_workers=config.n_workers)
     return [Fold(adapter, *part[:2]) for adapter, part in zip(adapters, parts, strict=True)]
+
+
+def _may_see(rows: Rows, is_unseen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return (n,) whether a row teaches: none whose text is an unseen one in another namespace."""
+    return ~np.isin(rows.firsts, rows.firsts[is_unseen])
 
 
 def _numbers(keys: Sequence[int], *, for_outside: bool, seed: int) -> Ints:

@@ -59,6 +59,7 @@ def known_rows(rows: Rows, vectors: FloatRows, config: BuildConfig) -> KnownRows
         words=rows.words,
         search=search_over(vectors, seed=config.seed),
         n_neighbours=config.n_neighbours,
+        firsts=rows.firsts,
     )
 
 

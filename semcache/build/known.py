@@ -1,7 +1,8 @@
 """The rows of a bundle as its decision sees them, before the bundle is written: for fitting and certifying.
 
-A query made from a row must not meet that row, nor traces of it: what is left out here is left out of the
-neighbours and of every fact about the rows that remain (their hardness, their cohesion).
+A query made from a row must not meet that row, nor the same text in another namespace, nor traces of them: what is
+left out here is left out of the neighbours and of every fact about the rows that remain (their hardness, their
+cohesion).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Search = Callable[[FloatRows, int], tuple[FloatRows, Ints]]
 _NEAR = 48
 _BLOCK = 512
 _FAR = 512
-_RIVALS = 4
+_COPIES = 4  # of a text; where it stands in more namespaces, hardness without it is a bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Query:
     Attributes:
         text, vector: the text, and its (dim,) adapted unit vector.
         answers: the right ones; empty where any answer is wrong.
-        without_row: a row left out; -1 for none.
+        without_row: a row left out, with every other row of its exact key; -1 for none.
         without_answer, without_guard: all rows of this answer, and of these guards, are left out; None for none.
         is_thinned: leave one row of the candidate's answer out where `without_row` is none of it. A query made of a
             row is right where its answer lacks a row: else a verifier would learn to count rows.
@@ -64,11 +65,6 @@ class Query:
     without_guard: int | None = None
     is_thinned: bool = False
     without_other: int = -1
-
-    @property
-    def without_rows(self) -> tuple[int, int]:
-        """The single rows left out; -1 for none."""
-        return self.without_row, self.without_other
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +99,7 @@ class KnownRows:
         words: npt.NDArray[np.uint16],
         search: Search,
         n_neighbours: int,
+        firsts: Ints | None = None,
     ) -> None:
         """Take the rows.
 
@@ -114,13 +111,20 @@ class KnownRows:
             words: (n, N_WORDS) slots of each row.
             search: over the same vectors.
             n_neighbours: how many rows a lookup sees.
+            firsts: (n,) the first row with the exact key of each one; None where no two rows have the same.
         """
+        self._firsts = np.arange(len(answers)) if firsts is None else firsts
         self._texts, self.answers, self.vectors, self._words = texts, answers, vectors, words
         self._rarity = TokenRarity(rarity)
         self._search, self._n_neighbours = search, n_neighbours
         n = len(answers)
         self._own, self._own_row = np.zeros((n, 2), np.float32), np.full((n, 2), -1, np.int64)
-        self._other, self._other_row = np.zeros((n, _RIVALS), np.float32), np.full((n, _RIVALS), -1, np.int64)
+        self._n_copies = int(np.bincount(self._firsts).max(initial=1))
+        # A text may be left out wherever it stands, and all rows of one answer and one entry's guards: so two texts do,
+        # and a text of three answers; where a text stands under several, two texts of as many answers more.
+        self._rival_answers, self._rival_texts = 2 + min(self._n_copies, _COPIES), min(self._n_copies, 2)
+        n_rivals = max(4, self._rival_answers * self._rival_texts)
+        self._other, self._other_row = np.zeros((n, n_rivals), np.float32), np.full((n, n_rivals), -1, np.int64)
         self._is_known = np.zeros(n, np.bool_)
         self._rows_of = _rows_of(answers)
         self._readings: dict[int, Lexical] = {}
@@ -184,10 +188,18 @@ class KnownRows:
 
     def _n_left_out(self, query: Query) -> int:
         left_out = (query.without_answer, query.without_guard)
-        return sum(len(self._rows_of.get(answer, ())) for answer in left_out if answer is not None) + 1
+        n_of_answers = sum(len(self._rows_of.get(answer, ())) for answer in left_out if answer is not None)
+        return n_of_answers + (self._n_copies if query.without_row >= 0 else 1)
+
+    def _are_out(self, rows: Ints, query: Query) -> npt.NDArray[np.bool_]:
+        """Say of rows (0 or more each) whether a query leaves them out one by one; those of a whole answer aside."""
+        is_out: npt.NDArray[np.bool_] = rows == query.without_other
+        if query.without_row >= 0:
+            is_out = is_out | (self._firsts[rows] == self._firsts[query.without_row])
+        return is_out
 
     def _kept(self, query: Query, scores: npt.NDArray[np.float32], rows: Ints) -> tuple[npt.NDArray[np.float32], Ints]:
-        keep = (rows >= 0) & (rows != query.without_row) & (rows != query.without_other)
+        keep = (rows >= 0) & ~self._are_out(rows, query)
         for answer in (query.without_answer, query.without_guard):
             if answer is not None:
                 keep &= self.answers[rows] != answer
@@ -225,18 +237,18 @@ class KnownRows:
 
     def _answer_without(self, answer: int, query: Query) -> tuple[int, float, float]:
         rows = self._rows_of[answer]
-        return _answer_facts(self._facts_without(rows[~np.isin(rows, query.without_rows)], query))
+        return _answer_facts(self._facts_without(rows[~self._are_out(rows, query)], query))
 
     def _facts_without(self, rows: Ints, query: Query) -> npt.NDArray[Any]:
         """Return hardness and closest of rows as if what the query leaves out had never been indexed."""
         facts = np.zeros(len(rows), ROW_FACTS)
         rivals = self._other_row[rows]
         left_out = [answer for answer in (query.without_answer, query.without_guard) if answer is not None]
-        is_kept = (rivals < 0) | ~(np.isin(rivals, query.without_rows) | np.isin(self.answers[rivals], left_out))
+        is_kept = (rivals < 0) | ~(self._are_out(rivals, query) | np.isin(self.answers[rivals], left_out))
         is_kept[:, -1] = True  # where all of them are left out, none is nearer than the last
         hardness = np.take_along_axis(self._other[rows], is_kept.argmax(axis=1)[:, None], axis=1)[:, 0]
         nearest = self._own_row[rows, 0]
-        is_nearest_out = (nearest >= 0) & np.isin(nearest, query.without_rows)
+        is_nearest_out = (nearest >= 0) & self._are_out(nearest, query)
         closest = np.where(is_nearest_out, self._own[rows, 1], self._own[rows, 0])
         facts["hardness"], facts["closest"] = as_steps(hardness), as_steps(closest)
         return facts
@@ -256,15 +268,29 @@ class KnownRows:
         keep = (rows >= 0) & (rows != row)
         scores, rows = scores[keep], rows[keep]
         is_own = self.answers[rows] == self.answers[row]
-        own, others = np.flatnonzero(is_own)[:2], np.flatnonzero(~is_own)
+        own, others = self._first_texts(rows, np.flatnonzero(is_own), 2), np.flatnonzero(~is_own)
         self._own[row, : len(own)], self._own_row[row, : len(own)] = scores[own], rows[own]
         if not len(scores):
             return
         self._other[row] = scores[-1]  # no other answer is nearer than the last row found
-        # A row may be left out, and all rows of one answer and one entry's guards: two rows and three answers do.
-        _, first_rows = np.unique(self.answers[rows[others]], return_index=True)
-        rivals = others[np.union1d(np.arange(min(2, len(others))), np.sort(first_rows)[:3])]
+        rivals = self._rivals(rows, others)
         self._other[row, : len(rivals)], self._other_row[row, : len(rivals)] = scores[rivals], rows[rivals]
+
+    def _rivals(self, rows: Ints, others: Ints) -> Ints:
+        """Return those of places, rising, of which one is the best row of another answer whatever is left out."""
+        answers = self.answers[rows[others]]
+        _, first_rows = np.unique(answers, return_index=True)
+        nearest = answers[np.sort(first_rows)[: self._rival_answers]].tolist()
+        texts = (self._first_texts(rows, others[answers == answer], self._rival_texts) for answer in nearest)
+        places = np.unique(np.concatenate([self._first_texts(rows, others, 2), *texts]))
+        return places[: self._other.shape[1]]
+
+    def _first_texts(self, rows: Ints, places: Ints, n: int) -> Ints:
+        """Return the first n of places, rising, whose rows are different texts."""
+        if self._n_copies == 1:
+            return places[:n]
+        _, firsts = np.unique(self._firsts[rows[places]], return_index=True)
+        return places[np.sort(firsts)[:n]]
 
 
 class _Lazy:

@@ -168,8 +168,8 @@ class _Build:
             with self._stage("embed"):
                 counts, vectors = self._write_and_embed(staging, scan, embedder)
             with self._stage("fit"):
-                numbering, base = self._number(staging, embedder)
-                fitted = self._fit(staging, scan, vectors, embedder, base, is_tuned=encoder.is_tuned)
+                numbering, base, kept = self._number(staging, embedder, is_tuned=encoder.is_tuned)
+                fitted = self._fit(staging, scan, vectors, embedder, kept, is_tuned=encoder.is_tuned)
                 del vectors
             with self._stage("index"):
                 index = self._index(staging, self._renumber(staging, fitted, numbering), base)
@@ -301,7 +301,7 @@ class _Build:
         scan: CorpusScan,
         vectors: FloatRows,
         embedder: Embedder,
-        base: VersionReader | None,
+        kept: Kept | None,
         *,
         is_tuned: bool,
     ) -> Fitted:
@@ -314,28 +314,36 @@ class _Build:
                 entries=staged.entries,
                 answers=staged.answers,
                 namespaces=staged.namespaces,
+                firsts=staged.firsts(),
                 vectors=vectors,
                 rarity=rarity,
                 words=words,
                 namespace_names=scan.namespaces,
             )
-            kept = None
-            if base is not None:
-                gone = np.setdiff1d(_indexed(base.contents()), _indexed(staged.contents()))
-                kept = Kept(base.decision.adapter, base.decision.learned, gone)
             return fit_decision(
                 rows, config=self.config, embed=embedder.embed, traffic=asked, kept=kept, is_tuned=is_tuned
             )
 
-    def _number(self, staging: Staging, embedder: Embedder) -> tuple[Numbering, VersionReader | None]:
-        """Number what is staged like the live version, and return that, where it can be followed."""
+    def _number(
+        self, staging: Staging, embedder: Embedder, *, is_tuned: bool
+    ) -> tuple[Numbering, VersionReader | None, Kept | None]:
+        """Number what is staged like the live version, and return that, where it can be followed; and what is kept.
+
+        Where numbering begins anew, so does all that is learned, but for a tuned encoder: that one remembers.
+        """
         with StagedRows(staging.folder) as staged:
-            plain = plain_numbering(staged.contents())
+            contents = staged.contents()
+            plain = plain_numbering(contents)
             base = None if self.config.fresh else self._base(staging, embedder)
             if base is None:
-                return plain, None
-            numbering = number_like(base.contents(), staged.contents())
-            return (numbering, base) if numbering.is_worth_keeping else (plain, None)
+                return plain, None, None
+            numbering = number_like(base.contents(), contents)
+            is_followed = numbering.is_worth_keeping
+            kept = None
+            if is_followed or is_tuned:
+                gone = np.setdiff1d(_indexed(base.contents()), _indexed(contents))
+                kept = Kept(base.decision.adapter, base.decision.learned, gone, is_followed=is_followed)
+            return (numbering, base, kept) if is_followed else (plain, None, kept)
 
     def _base(self, staging: Staging, embedder: Embedder) -> VersionReader | None:
         """Open the live version; None where there is none of the same encoder and compression, or it is damaged."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from semcache.bundle import layout
 from semcache.bundle.contents import Contents, contents_of, owners_of
-from semcache.bundle.records import number_key, unpack_variant
+from semcache.bundle.records import number_key, unpack_rows, unpack_variant
 from semcache.store.codec import ValueCodec
 from semcache.store.lmdb_values import TableReader
 
@@ -48,6 +48,14 @@ class StagedRows:
         codec = ValueCodec(self._tables.get(layout.META_TABLE, layout.DICTIONARY_KEY) or b"")
         n_answers = int(self._entry_answers.max(initial=-1)) + 1
         return contents_of(self._tables, codec, rows=self._rows, entry_answers=self._entry_answers, n_answers=n_answers)
+
+    def firsts(self) -> npt.NDArray[np.int64]:
+        """Return the (n,) first row with the exact key of each one: a text may stand in several namespaces."""
+        firsts = np.arange(len(self.entries), dtype=np.int64)
+        for _, record in self._tables.items(layout.KEYS_TABLE):
+            first, *others = unpack_rows(record)
+            firsts[others] = first
+        return firsts
 
     def __enter__(self) -> Self:
         return self

@@ -195,7 +195,10 @@ def test_a_build_on_traffic_is_fitted_and_certified_on_it(tmp_path: Path) -> Non
     assert (calibrated["n_learned"], calibrated["n_exact"]) == (n_learned, 1)
     (anew,) = calibrated["certificates"]
     assert anew["calibration"]["n_queries"] <= 1000 - n_learned
-    assert f"and {n_learned} that the bundle learned from" in semcache("calibrate", *asked, "--traffic", traffic).out
+    assert (
+        f"1 exact hits, {n_learned} that the bundle learned from"
+        in semcache("calibrate", *asked, "--traffic", traffic).out
+    )
 
 
 def test_a_build_on_too_little_traffic_says_what_is_missing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from semcache import BuildConfig, BuildReport, Cache, Hit, build_bundle, check_b
 from semcache.build import encoders, tune
 from semcache.build.tune import OnStep, Phrasings, TuneConfig, Tuned
 from semcache.config import DEFAULT_MODEL
+from semcache.core.learned import are_learned
 from semcache.embed.model_source import ModelSource
 
 pytestmark = pytest.mark.model
@@ -105,6 +106,24 @@ def test_a_version_that_follows_keeps_the_encoder(
     with pytest.raises(AssertionError, match="tuned again"):
         build(root, 45, fresh=True)
     assert fingerprint(build(root, 45, tune=False)) != fingerprint(report)
+
+
+def test_an_encoder_remembers_what_it_was_tuned_on_though_all_else_begins_anew(
+    tuned: tuple[Path, BuildReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many rows are gone that no number stays; their texts come back as traffic some day, and must prove nothing."""
+    root, report = tuned
+    monkeypatch.setattr(encoders, "tune", never)
+    assert build(root, 40, fresh=True).id == report.id
+    few = build(root, 4)
+    assert (fingerprint(few), few.manifest.counts.dead_rows) == (fingerprint(report), 0)
+    assert build(root, 5).manifest.decision.n_learned > 50
+    with Cache.open(root / "some") as cache:
+        learned = cache._current().reader.decision.learned
+    rejected = {text for entry in entries(5) for text in entry.get("rejects", ())}
+    gone = {text for entry in entries(40)[5:] for text in (entry["query"], *entry["paraphrases"])} - rejected
+    assert len(gone) > 100
+    assert are_learned(sorted(gone), learned).all()
 
 
 def test_tuning_that_does_not_help_leaves_the_model(

@@ -38,6 +38,7 @@ def made_rows(
         numbers,
         numbers.copy(),
         owners % n_namespaces,
+        np.arange(len(texts)),
         EMBEDDER.embed(texts),
         *words.finish(),
         namespace_names=names,

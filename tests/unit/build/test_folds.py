@@ -50,7 +50,8 @@ NOTHING = Taught.by((), dim=DIM)
 
 
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[npt.NDArray[np.bool_], Taught]]:
-    """Note what each adapter is trained on, and train none."""
+    """Note what each adapter is trained on, in the order they are asked for, and train none."""
+    monkeypatch.setattr(folds, "side_by_side", lambda trainings, **_: [training() for training in trainings])
     seen = list[tuple[npt.NDArray[np.bool_], Taught]]()
 
     def note(_: Rows, may_see: npt.NDArray[np.bool_], taught: Taught, __: BuildConfig) -> FloatRows:
@@ -156,6 +157,18 @@ def test_an_answer_that_is_left_out_is_left_out_of_traffic_too(monkeypatch: pyte
             assert 50 < len(taught.answers) < N
         else:
             assert len(taught.answers) == N
+
+
+def test_a_text_in_two_namespaces_teaches_neither_of_its_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in one part with its copy, and an answer that is left out takes its texts along."""
+    seen, rows = noted(monkeypatch), made_rows(N, n_namespaces=2)
+    firsts = np.arange(len(rows.answers))
+    firsts[1::2] = firsts[:-1:2]
+    for fold, (may_see, _) in zip(fold_adapters(replace(rows, firsts=firsts), NOTHING, CONFIG), seen, strict=True):
+        assert not np.isin(firsts[may_see], firsts[fold.is_unseen]).any()
+        assert may_see.mean() > 0.3
+        if not fold.for_outside:
+            assert (fold.is_unseen == ~may_see).all()
 
 
 def test_each_planned_query_is_judged_once() -> None:

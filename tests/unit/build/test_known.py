@@ -45,7 +45,18 @@ class Corpus:
         for text in self.texts:
             words.add(text)
         self.rarity, self.words = words.finish()
+        self.firsts: Ints = np.arange(len(self.answers))
         self.rng = rng
+
+    def copy(self, row: int, into: Sequence[int]) -> None:
+        """Have other rows be the text of a row, as in other namespaces."""
+        for other in into:
+            self.texts[other], self.vectors[other], self.words[other] = (
+                self.texts[row],
+                self.vectors[row],
+                self.words[row],
+            )
+            self.firsts[other] = self.firsts[row]
 
     def known(self, keep: Sequence[int] | None = None, *, n_neighbours: int = 64) -> KnownRows:
         """Give the rows, or some of them as if the others had never been there."""
@@ -58,6 +69,7 @@ class Corpus:
             words=self.words[rows],
             search=searching(self.vectors[rows]),
             n_neighbours=n_neighbours,
+            firsts=np.unique(self.firsts[rows], return_inverse=True)[1],
         )
 
     def query(self, row: int, answer: int | None) -> Query:
@@ -102,6 +114,30 @@ def test_a_row_that_is_left_out_leaves_no_trace(seed: int, n_neighbours: int) ->
         wanted = one(corpus.known(without, n_neighbours=n_neighbours), query)
         assert features(found) == pytest.approx(features(wanted), abs=1e-6)
         assert (found.candidate.answer, found.is_right) == (wanted.candidate.answer, wanted.is_right)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("n_neighbours", [5, 64])
+def test_a_text_that_stands_in_several_namespaces_is_left_out_of_all(seed: int, n_neighbours: int) -> None:
+    """With another answer, with the same one, or as a guard: a query made of it meets none of its rows."""
+    corpus = Corpus(seed)
+    groups = [(0, 5, 9), (2, 3), (12, 33), (17, 18, 24, 30)]
+    for first, *others in groups:
+        corpus.copy(first, others)
+    known = corpus.known(n_neighbours=n_neighbours)
+    for row in (row for group in groups for row in group if row < 32):
+        copies = next(set(group) for group in groups if row in group)
+        query = corpus.query(row, int(corpus.answers[row]))
+        found = one(known, replace(query, without_row=row))
+        without = [other for other in range(len(corpus.answers)) if other not in copies]
+        wanted = one(corpus.known(without, n_neighbours=n_neighbours), query)
+        assert features(found) == pytest.approx(features(wanted), abs=1e-6)
+        assert (found.candidate.answer, found.is_right) == (wanted.candidate.answer, wanted.is_right)
+        answer = int(corpus.answers[row])
+        outside = one(known, replace(query, without_row=row, without_answer=answer, without_guard=~answer))
+        without = [other for other in without if corpus.answers[other] not in (answer, ~answer)]
+        wanted = one(corpus.known(without, n_neighbours=n_neighbours), query)
+        assert features(outside) == pytest.approx(features(wanted), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(12))
