@@ -1,6 +1,6 @@
 """`python -m semcache`: the command line."""
 
-from semcache.cli.app import main
+from semcache.cli.program import main
 
 if __name__ == "__main__":
     main()

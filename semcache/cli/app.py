@@ -25,7 +25,7 @@ from semcache.cli import (
     versions,
 )
 from semcache.cli.errors import EXIT_ERROR, EXIT_INTERRUPTED, report
-from semcache.errors import SemcacheError
+from semcache.errors import SemcacheError, StorageError
 
 app = typer.Typer(
     name="semcache",
@@ -84,4 +84,9 @@ def main() -> None:
         raise
     except BrokenPipeError:  # the reader of our output has gone: nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        report(StorageError.from_os_error("output", error))  # what has no name of a file is what we print
         sys.exit(EXIT_ERROR)

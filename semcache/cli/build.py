@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,7 @@ from semcache.build.pipeline import BuildReport, build_bundle
 from semcache.cli.evaluate import read_labelled
 from semcache.cli.output import print_certificates, print_json, printable
 from semcache.cli.progress import progress_bar
+from semcache.errors import ConfigError
 from semcache.settings import resolve_build, resolve_root
 
 
@@ -95,6 +96,8 @@ def build(
         }
     )
     labelled = read_labelled(traffic or [])
+    if traffic and not labelled:
+        raise ConfigError("traffic: found none, allowed 1 or more labelled queries")
     with progress_bar() as progress:
         report = build_bundle(
             corpora, name=name, root=resolve_root(root), config=config, traffic=labelled, progress=progress
@@ -136,17 +139,18 @@ def _print_report(report: BuildReport, *, as_json: bool) -> None:
     typer.echo()
     print_certificates(certificates)
     if report.traffic is not None:
-        _print_traffic(report.traffic, report.unknown)
+        source_of = {certificate.namespace: certificate.calibration.source for certificate in certificates}
+        _print_traffic(report.traffic, source_of, report.unknown)
 
 
-def _print_traffic(traffic: TrafficUse, unknown: Sequence[str]) -> None:
+def _print_traffic(traffic: TrafficUse, source_of: Mapping[str, str], unknown: Sequence[str]) -> None:
     """Say what became of labelled traffic, and what it lacks."""
     if traffic.n_to_fit < traffic.n_to_fit_needed:
         typer.echo(f"traffic: {traffic.n_to_fit:,} queries to learn from, {traffic.n_to_fit_needed:,} needed")
     else:
         typer.echo(f"traffic: {traffic.n_to_fit:,} queries to learn from")
     for namespace, n in traffic.n_certifying.items():
-        lacks = f", {traffic.n_needed:,} needed: written ones certify it" if n < traffic.n_needed else ""
+        lacks = f", {traffic.n_needed:,} needed: {source_of[namespace]} ones certify it" if n < traffic.n_needed else ""
         typer.echo(f"traffic: {n:,} queries to certify {printable(namespace)}{lacks}")
     if unknown:
         n, first = len(unknown), printable(unknown[0])

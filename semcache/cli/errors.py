@@ -18,6 +18,6 @@ def report(error: SemcacheError) -> None:
     if isinstance(error, CorpusError):
         typer.echo(str(error), err=True)
         n = error.n_problems
-        typer.echo(f"semcache: {n} problem{'' if n == 1 else 's'} in the corpus; nothing was built", err=True)
+        typer.echo(f"semcache: {n} problem{'' if n == 1 else 's'} in the corpus; nothing was done", err=True)
     else:
         typer.echo(f"semcache: {error}", err=True)

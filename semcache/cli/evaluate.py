@@ -11,7 +11,7 @@ from semcache.cli.errors import EXIT_ERROR
 from semcache.cli.evaluation import evaluation_document, print_evaluation
 from semcache.cli.lookup import AsJson, Name, Root
 from semcache.cli.output import print_json
-from semcache.cli.page import write_page
+from semcache.cli.page import check_place, write_page
 from semcache.cli.report_html import html_report
 from semcache.cli.report_png import png_report
 from semcache.errors import StorageError
@@ -35,6 +35,8 @@ def evaluate_bundle(
     as_json: AsJson = False,
 ) -> None:
     """Ask a bundle labelled queries: what it serves at each certified error, and how often that is wrong."""
+    check_place(html)
+    check_place(png)
     labelled = read_labelled(queries)
     with Cache.open(name, root=resolve_root_of(name, root)) as cache:
         evaluation = evaluate(cache, labelled, max_error=max_error)
@@ -42,6 +44,8 @@ def evaluate_bundle(
         write_page(html, html_report(evaluation))
     if png is not None:
         _write(png, png_report(evaluation))
+    for path in filter(None, (html, png)):
+        typer.secho(f"wrote {path}", fg="green", err=True)
     if as_json:
         print_json(evaluation_document(evaluation))
     else:

@@ -100,6 +100,7 @@ def _level_document(level: LevelResult) -> dict[str, Any]:
         "error_low": level.error_low,
         "error_high": level.error_high,
         "is_broken": level.is_broken,
+        "is_over_default": level.is_over_default,
         "best": None if level.best is None else _served_document(level.best),
     }
 
@@ -131,7 +132,12 @@ def summary(evaluation: Evaluation) -> str:
     certified = [row for row in evaluation.shown if row.promise.threshold is not None]
     served, n = evaluation.served, f"{evaluation.n_queries:,} queries"
     if not certified:
-        return f"Nothing is certified: only the very same text is served, {served.n_hits:,} of {n}."
+        what = (
+            "Nothing is certified"
+            if evaluation.max_error is None
+            else f"No error of at most {level_name(evaluation.max_error)} is certified"
+        )
+        return f"{what}: only the very same text is served, {served.n_hits:,} of {n}."
     promised = _promised(certified, n_namespaces=len(evaluation.shown))
     if served.error is None:
         return f"Certified for {promised}, the bundle served none of the {n}."
@@ -146,8 +152,18 @@ def summary(evaluation: Evaluation) -> str:
     return (
         f"Certified for {promised}, the bundle served {percent(served.coverage)} of {n}; "
         f"{percent(served.error)} of what it served was wrong "
-        f"(95 % interval {percent(low)} to {percent(high)}): {verdict}."
+        f"(95 % interval {percent(low)} to {percent(high)}): {verdict}.{_caveats(evaluation)}"
     )
+
+
+def _caveats(evaluation: Evaluation) -> str:
+    """Say what a reader of the first line must know; "" where there is nothing."""
+    found = ""
+    if any(row.is_over_default for row in evaluation.shown):
+        found += " No lookup serves so much: it is held to the default error."
+    if n := len(evaluation.unknown):
+        found += f" {n:,} label{'s name' if n > 1 else ' names'} nothing here: a hit there counts as wrong."
+    return found
 
 
 def _promised(certified: Sequence[LevelResult], *, n_namespaces: int) -> str:
@@ -220,6 +236,7 @@ def _level_cells(level: LevelResult, *, is_shown: bool) -> tuple[str, ...]:
     notes = [
         "not certified: exact hits" if promise.threshold is None else "",
         "more than promised" if level.is_broken else "",
+        "over the default" if level.is_over_default and promise.threshold is not None else "",
         "shown below" if is_shown else "",
     ]
     shares = _served_cells(served)

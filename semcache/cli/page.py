@@ -102,6 +102,20 @@ def number(value: str, mood: str = "") -> str:
     return f'<td class="num {mood}">{escape(value)}</td>'
 
 
+def check_place(path: Path | None) -> None:
+    """Say that a file cannot be written there before the work is done that it would show.
+
+    Raises:
+        StorageError: its folder is not there, or it is a folder.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise StorageError(path, "is a folder; give the name of a file")
+    if not path.absolute().parent.is_dir():
+        raise StorageError(path, "its folder is not there; make it, and run the command again")
+
+
 def write_page(path: Path, content: str) -> None:
     """Write a page.
 

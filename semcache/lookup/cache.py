@@ -178,9 +178,7 @@ class Cache:
         Raises:
             ConfigError: k is not 1 to 65,536, or the text cannot be embedded; and as `lookup`.
         """
-        if not 1 <= k <= _MAX_K:
-            msg = f"k: found {k}, allowed 1 to {_MAX_K}"
-            raise ConfigError(msg)
+        _check_k(k)
         version = self._current()
         if namespace is not None and version.reader.namespace_number(namespace) is None:
             msg = f"namespace: found {namespace!r}, allowed {', '.join(version.reader.manifest.namespaces[:8])}"
@@ -212,7 +210,13 @@ class Cache:
     def explain(
         self, text: str, *, namespace: str | None = None, max_error: float | None = None, k: int = 10
     ) -> Explanation:
-        """Return everything a lookup of this text looks at, and what would have to change for a hit."""
+        """Return everything a lookup of this text looks at, and what would have to change for a hit.
+
+        Raises:
+            ConfigError: k is not 1 to 65,536, or max_error is outside its range; and as `lookup`.
+        """
+        _check_max_error(max_error)
+        _check_k(k)
         return explain(self._current(), text, namespace=namespace, max_error=max_error, k=k, now=time.time())
 
     @property
@@ -289,6 +293,12 @@ class Cache:
 def _check_max_error(max_error: float | None) -> None:
     if max_error is not None and not 0 < max_error <= 1:
         msg = f"max_error: found {max_error}, allowed over 0 and up to 1"
+        raise ConfigError(msg)
+
+
+def _check_k(k: int) -> None:
+    if not 1 <= k <= _MAX_K:
+        msg = f"k: found {k}, allowed 1 to {_MAX_K}"
         raise ConfigError(msg)
 
 

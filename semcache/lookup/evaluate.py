@@ -47,6 +47,7 @@ class LevelResult:
             ones only.
         error_low, error_high: 95 % Clopper-Pearson interval of the error; 0 and 1 without a hit.
         best: what the best threshold for these very queries would serve at this error; None where none is good enough.
+        is_over_default: whether the level allows more than the namespace's own: then no lookup serves by it.
     """
 
     namespace: str
@@ -55,6 +56,7 @@ class LevelResult:
     error_low: float
     error_high: float
     best: Served | None
+    is_over_default: bool
 
     @property
     def is_broken(self) -> bool:
@@ -99,6 +101,7 @@ class Evaluation:
 
     Attributes:
         name, bundle_id: what was measured.
+        max_error: what the report is about, as it was asked for; None for each namespace's own.
         n_queries: how many were asked.
         n_out_of_scope: queries labelled as having no right answer.
         n_learned: queries that the bundle's trees or adapter learned from: they flatter it.
@@ -117,6 +120,7 @@ class Evaluation:
 
     name: str
     bundle_id: str
+    max_error: float | None
     n_queries: int
     n_out_of_scope: int
     n_learned: int
@@ -191,7 +195,7 @@ def measure(
     for certificate in certificates:
         is_here = namespaces == certificate.namespace
         here = curve_of(np.where(is_here, confidences, -np.inf), is_right)
-        place = _Place(certificate.namespace, is_here, confidences, is_right, is_exact, here)
+        place = _Place(certificate, is_here, confidences, is_right, is_exact, here)
         results = [place.result(level) for level in sorted(certificate.levels, key=lambda level: level.max_error)]
         level = certificate.level_for(None) if max_error is None else certificate.level_at(max_error)
         levels += results
@@ -204,6 +208,7 @@ def measure(
     return Evaluation(
         name=name,
         bundle_id=bundle_id,
+        max_error=max_error,
         n_queries=len(queries),
         n_out_of_scope=sum(query.is_out_of_scope for query in queries),
         n_learned=n_learned,
@@ -266,7 +271,7 @@ class _Table:
 class _Place:
     """The queries whose candidate lies in one namespace, among all of them."""
 
-    namespace: str
+    certificate: Certificate
     is_here: Bools
     confidences: Floats
     is_right: Bools
@@ -286,7 +291,9 @@ class _Place:
         is_hit = self.hits(level)
         served = Served(len(is_hit), int(is_hit.sum()), int((is_hit & ~self.is_right).sum()))
         low, high = interval(served.n_wrong, served.n_hits)
-        return LevelResult(self.namespace, level, served, low, high, best_coverage(self.curve, level.max_error))
+        best = best_coverage(self.curve, level.max_error)
+        is_over = level.max_error > self.certificate.max_error
+        return LevelResult(self.certificate.namespace, level, served, low, high, best, is_over)
 
 
 def _misses(candidates: Sequence[Candidate], is_hit: Bools, shown: Sequence[LevelResult]) -> dict[str, int]:

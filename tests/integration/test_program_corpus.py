@@ -113,7 +113,7 @@ def test_build_on_a_bad_corpus_is_exit_code_1_and_builds_nothing(bad_corpus: Pat
     root = tmp_path / "root"
     outcome = semcache("build", bad_corpus, "--name", "bad", "--root", root, "--model", "hashing")
     assert (outcome.code, outcome.out, len(outcome.err.splitlines())) == (1, "", 21)
-    assert outcome.err.splitlines()[-1] == "semcache: 20 problems in the corpus; nothing was built"
+    assert outcome.err.splitlines()[-1] == "semcache: 20 problems in the corpus; nothing was done"
     assert not root.exists()
 
 

@@ -69,8 +69,9 @@ def test_a_bad_name_is_one_line_and_builds_nothing(corpus: Path, tmp_path: Path,
 @pytest.mark.parametrize("k", ["0", "-1", "65537"])
 def test_a_k_outside_its_range_is_one_line(bundle_dir: Path, k: str) -> None:
     """The line says what was found and what is allowed."""
-    line = error_line(semcache("search", bundle_dir, "login", "-k", k))
-    assert line == f"semcache: k: found {k}, allowed 1 to 65536"
+    for command in ("search", "explain"):
+        line = error_line(semcache(command, bundle_dir, "login", "-k", k))
+        assert line == f"semcache: k: found {k}, allowed 1 to 65536"
 
 
 @pytest.mark.parametrize("option", ["--max-error=0.03", "--outside-share=1", "--seed=-1", "--workers=-1"])

@@ -118,7 +118,8 @@ def test_bad_lines_are_printed_with_their_place(bundle_dir: Path, queries: Path)
     [
         (["--queries", "none.jsonl"], "semcache: none.jsonl: No such file or directory"),
         (["--queries", "q.jsonl", "--max-error", "2"], "semcache: max_error: found 2.0, allowed over 0 and up to 1"),
-        (["--queries", "q.jsonl", "--html", "no/r.html"], "semcache: no/r.html: No such file or directory"),
+        (["--queries", "q.jsonl", "--html", "gone/r.html"], "semcache: gone/r.html: its folder is not there; make it, and run the command again"),
+        (["--queries", "q.jsonl", "--png", "no"], "semcache: no: is a folder; give the name of a file"),
         (["--queries", "empty.jsonl"], "semcache: queries: found none, allowed 1 or more"),
     ],
 )
@@ -128,6 +129,7 @@ def test_what_cannot_be_done_is_one_line(
     """Exit code 1, and nothing on stdout."""
     monkeypatch.chdir(queries.parent)
     (queries.parent / "empty.jsonl").touch()
+    (queries.parent / "no").mkdir()
     assert semcache("eval", bundle_dir, *arguments) == Outcome(1, "", line + "\n")
 
 
