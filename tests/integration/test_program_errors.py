@@ -204,3 +204,41 @@ def test_a_failed_recall_gate_is_one_line_and_keeps_the_live_version(
     line = error_line(outcome)
     assert line.startswith("semcache: index recall@1 0.7500 and recall@10 0.7500, asked for at least 0.99 and 0.98; ")
     assert (bundle_dir / "CURRENT").read_bytes() == before
+
+
+def test_a_full_device_is_one_line(bundle_dir: Path) -> None:
+    """What cannot be printed is said, without a traceback."""
+    for command in ("lookup", "explain", "info"):
+        arguments = [command, str(bundle_dir), *(["add login page"] if command != "info" else [])]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "semcache", *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+            )
+        lines = done.stderr.decode().splitlines()
+        assert (done.returncode, len(lines)) == (1, 1), lines
+        assert lines[0].startswith("semcache: output: No space left on device")
+
+
+def test_ctrl_c_while_the_program_is_read_is_one_line() -> None:
+    """Its commands take a second to import; whoever presses Ctrl-C in it sees no traceback."""
+    program = """
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "semcache.cli.build":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from semcache.cli.program import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted; nothing was changed\n")
+
+
+def test_a_build_on_no_traffic_is_one_line(corpus: Path, tmp_path: Path) -> None:
+    """A file without a query is most likely the wrong file."""
+    (tmp_path / "empty.jsonl").touch()
+    arguments = ("--name", "a", "--root", tmp_path, "--model", "hashing", "--traffic", tmp_path / "empty.jsonl")
+    line = error_line(semcache("build", corpus, *arguments))
+    assert line == "semcache: traffic: found none, allowed 1 or more labelled queries"
+    assert not (tmp_path / "a").exists()

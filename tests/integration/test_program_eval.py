@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from running import Outcome, semcache
+from shared import HASHING
 
-from semcache import Cache, evaluate, read_queries
+from semcache import BuildReport, Cache, evaluate, read_queries
 
 LINES: list[dict[str, Any]] = [
     {"text": "add login page", "entry_id": "login/add", "namespace": "web"},
@@ -86,6 +89,28 @@ def test_max_error_chooses_what_is_shown(bundle_dir: Path, queries: Path) -> Non
     assert (stricter["shown_max_error"], stricter["false_hits"]) == ({"shell": 0.02, "web": 0.02}, [])
 
 
+def test_the_summary_says_which_error_it_is_about(
+    build: Callable[..., BuildReport], bundle_dir: Path, queries: Path
+) -> None:
+    """Of one that is not certified nothing is said of others; one over the default is what no lookup serves."""
+    out = semcache("eval", bundle_dir, "--queries", queries, "--max-error", "0.005").out
+    assert out.startswith("No error of at most 0.5 % is certified: only the very same text is served, 1 of 5 queries.")
+    strict = build(name="strict", config=replace(HASHING, max_error=0.02)).path
+    out = semcache("eval", strict, "--queries", queries, "--max-error", "0.1").out
+    assert " No lookup serves so much: it is held to the default error." in out.splitlines()[0]
+    assert "over the default, shown below" in out
+    out = semcache("eval", strict, "--queries", queries).out
+    assert "No lookup serves so much" not in out
+
+
+def test_the_summary_says_how_many_labels_name_nothing(bundle_dir: Path, queries: Path) -> None:
+    """They are counted as wrong where they hit, which is not the bundle's fault."""
+    with queries.open("a", encoding="utf-8") as file:
+        file.write('{"text": "add a login page now", "entry_id": "login/ad"}\n')
+    out = semcache("eval", bundle_dir, "--queries", queries).out
+    assert out.splitlines()[0].endswith(" 1 label names nothing here: a hit there counts as wrong.")
+
+
 def test_a_false_hit_shows_what_it_was_made_of(bundle_dir: Path, queries: Path) -> None:
     """The features are those that explain shows for the same text."""
     (false,) = semcache("eval", bundle_dir, "--queries", queries, "--json").json["false_hits"]
@@ -118,7 +143,10 @@ def test_bad_lines_are_printed_with_their_place(bundle_dir: Path, queries: Path)
     [
         (["--queries", "none.jsonl"], "semcache: none.jsonl: No such file or directory"),
         (["--queries", "q.jsonl", "--max-error", "2"], "semcache: max_error: found 2.0, allowed over 0 and up to 1"),
-        (["--queries", "q.jsonl", "--html", "gone/r.html"], "semcache: gone/r.html: its folder is not there; make it, and run the command again"),
+        (
+            ["--queries", "q.jsonl", "--html", "gone/r.html"],
+            "semcache: gone/r.html: its folder is not there; make it, and run the command again",
+        ),
         (["--queries", "q.jsonl", "--png", "no"], "semcache: no: is a folder; give the name of a file"),
         (["--queries", "empty.jsonl"], "semcache: queries: found none, allowed 1 or more"),
     ],

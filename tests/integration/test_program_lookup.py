@@ -222,9 +222,18 @@ def test_max_error_still_serves_exact_texts(bundle_dir: Path) -> None:
 @pytest.mark.parametrize("value", ["0", "-0.1", "1.01", "nan"])
 def test_max_error_outside_its_range_is_one_line(bundle_dir: Path, value: str) -> None:
     """An error that cannot be accepted is refused with what is allowed."""
-    line = one_error_line(semcache("lookup", bundle_dir, EXACT, f"--max-error={value}"))
-    assert line.startswith("semcache: max_error: found ")
-    assert line.endswith("allowed over 0 and up to 1")
+    for command in ("lookup", "explain"):
+        line = one_error_line(semcache(command, bundle_dir, EXACT, f"--max-error={value}"))
+        assert line.startswith("semcache: max_error: found ")
+        assert line.endswith("allowed over 0 and up to 1")
+
+
+def test_an_error_under_all_levels_is_told_from_one_that_lacks_a_proof(bundle_dir: Path) -> None:
+    """No number of queries helps whoever asks for less than the strictest level allows."""
+    found = semcache("lookup", bundle_dir, SEMANTIC, "--max-error", "0.001", "--json").json
+    assert found["detail"] == (
+        "an error of at most 0.1 % is not certified in the namespace web; the strictest level there is allows 0.5 %"
+    )
 
 
 def test_name_is_looked_for_in_root(bundle_dir: Path) -> None:
