@@ -272,7 +272,10 @@ def _trials(
     if asked.learning:
         if not own_rank_better(asked.learning, config.seed, twins=asked.twins):
             return [generic]
-        return [Trial(with_own(asked.learning, asked.twins), "traffic", len(asked.learning), written)]
+        # Where a namespace has little traffic, written queries certify it: no entry's twin may be on both sides.
+        asked_of = {outcome.query.entry for outcome in written if outcome.query.kind == "twin"}
+        twins = [twin for twin in asked.twins if twin.query.entry not in asked_of]
+        return [Trial(with_own(asked.learning, twins), "traffic", len(asked.learning), written)]
     if not is_tuned and (fit_entries := _entries_to_fit(written, config)):
         fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
         spent = _with_their_texts(fit_entries, rows)

@@ -460,6 +460,28 @@ def test_trees_fitted_on_traffic_doubt_near_twins() -> None:
     assert doubted.mean() < 0.9 * before.mean()
 
 
+def test_no_entry_has_twins_that_fit_and_twins_that_certify() -> None:
+    """Trees fitted on twins of the very entries whose twins certify would prove what they learned by heart."""
+    fitted, certifying_twins = set[int](), set[int]()
+
+    def note_fitting(learning: Sequence[Outcome], twins: Sequence[Outcome]) -> Any:
+        fitted.update(twin.query.entry for twin in twins)
+        return own_trees.with_own(learning, twins)
+
+    def note_certifying(trial: Trial, *arguments: Any, alpha: float) -> Any:
+        assert trial.fitted == "traffic"
+        certifying_twins.update(one.query.entry for one in trial.written if one.query.kind == "twin")
+        return certify(trial, *arguments, alpha=alpha)
+
+    certify = certifying.certify_trial
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit, "with_own", note_fitting)
+        patch.setattr(fit, "certify_trial", note_certifying)
+        with_traffic(asked_of(made_rows(400), 900, n_outside=300))
+    assert min(len(fitted), len(certifying_twins)) > 10
+    assert fitted.isdisjoint(certifying_twins)
+
+
 def test_too_little_traffic_leaves_the_build_as_it_was() -> None:
     """Written queries fit and certify, and the report says what is missing."""
     fitted, without = with_traffic(asked_of(made_rows(400), 30, n_outside=10)), with_traffic([])
