@@ -45,9 +45,11 @@ def _print(report: CalibrationReport, name: str) -> None:
         f"{'calibrated' if found else 'unproved'}  {name}  {report.id}", fg="green" if found else "yellow", bold=True
     )
     n, n_outside = sum(one.n_queries for one in found), sum(one.n_outside for one in found)
-    typer.echo(
-        f"  on {n:,} queries, {n_outside:,} of them without a right answer; {report.n_grid:,} others said where to try"
-    )
+    if found:
+        tried = f"{report.n_grid:,} others said where to try"
+        typer.echo(f"  on {n:,} queries, {n_outside:,} of them without a right answer; {tried}")
+    else:
+        typer.echo("  too few queries for a proof: levels are as before, but for those that the queries contradict")
     typer.echo(f"  set aside: {report.n_exact:,} exact hits, {report.n_learned:,} that the bundle learned from")
     rows = [
         _row(new, level, old)

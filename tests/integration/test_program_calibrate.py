@@ -51,6 +51,7 @@ def test_one_query_takes_nothing_away(bundle_dir: Path, tmp_path: Path) -> None:
     outcome = semcache("calibrate", bundle_dir.name, "--root", bundle_dir.parent, "--traffic", path)
     lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
     assert lines[0].startswith(f"unproved {bundle_dir.name} ")
+    assert lines[1].startswith("too few queries for a proof: levels are as before")
     assert lines[-1] == "default web: an error of at most 10 %; as before: 1 query leads there, 29 can prove 10 %"
     assert semcache("info", bundle_dir.name, "--root", bundle_dir.parent, "--json").json == before
 
