@@ -5,9 +5,7 @@ Source: corpus/README.md and README.md, "The corpus format".
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +17,7 @@ import orjson
 
 from semcache.bundle.layout import NAME_PATTERN
 from semcache.core.candidate_entry import REVIEWED
+from semcache.core.fields import repeated_keys
 from semcache.core.text import normalise
 from semcache.errors import StorageError
 from semcache.types import Entry
@@ -104,7 +103,9 @@ def parse_line(raw: bytes, number: int) -> Line:
     if not isinstance(document, dict):
         return Line(number, None, (f"line: found {_kind(document)}, allowed a JSON object",))
     problems = tuple(f"{name[:40]}: found {odd}" for name, value in document.items() if (odd := _oddity(value)))
-    problems = problems or tuple(f"line: found the key {_short(name)} twice, allowed once" for name in _repeated(text))
+    problems = problems or tuple(
+        f"line: found the key {_short(name)} twice, allowed once" for name in repeated_keys(text)
+    )
     if problems:
         return Line(number, None, problems)
     fields = _Fields(document)
@@ -228,19 +229,6 @@ def _oddity(value: object, depth: int = 1) -> str | None:
     if isinstance(value, list):
         return next((odd for item in value if (odd := _oddity(item, depth + 1))), None)
     return None
-
-
-def _repeated(text: str) -> list[str]:
-    """Return the keys that stand twice in one object of a JSON text that was parsed before: the last one would win."""
-    found: list[str] = []
-
-    def note(pairs: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            found.extend(name for name, n in Counter(names).items() if n > 1)
-
-    json.loads(text, object_pairs_hook=note)
-    return found
 
 
 def _missing(document: dict[str, Any], name: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from math import isfinite
 from typing import Any
 
@@ -131,3 +132,16 @@ class Fields:
         if self._left:
             msg = f"{self._name(min(self._left))}: unknown field"
             raise FieldError(msg)
+
+
+def repeated_keys(text: str) -> list[str]:
+    """Return the keys that stand twice in one object of a JSON text that was parsed before: the last one would win."""
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            found.extend(name for name, n in Counter(names).items() if n > 1)
+
+    json.loads(text, object_pairs_hook=note)
+    return found

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from semcache.core.fields import repeated_keys
 from semcache.core.text import normalise
 from semcache.errors import StorageError
 from semcache.types import NO_SLICE, LabelledQuery
@@ -80,14 +81,15 @@ def _parse(raw: bytes, place: str) -> LabelledQuery | list[str]:
     if len(raw) > MAX_LINE_BYTES:
         return [f"line: longer than {MAX_LINE_BYTES} bytes"]
     try:
-        document = orjson.loads(raw.decode("utf-8"))
+        line = raw.decode("utf-8")
+        document = orjson.loads(line)
     except UnicodeDecodeError as error:
         return [f"line: not UTF-8 at byte {error.start} of the line"]
     except orjson.JSONDecodeError as error:
         return [f"line: not JSON: {error}"]
     if not isinstance(document, dict):
         return ["line: allowed a JSON object"]
-    if problems := list(_problems(document)):
+    if problems := list(_problems(document, line)):
         return problems
     return LabelledQuery(
         place=place,
@@ -99,7 +101,11 @@ def _parse(raw: bytes, place: str) -> LabelledQuery | list[str]:
     )
 
 
-def _problems(document: dict[str, Any]) -> Iterator[str]:
+def _problems(document: dict[str, Any], line: str) -> Iterator[str]:
+    try:
+        yield from (f"line: found the key {name[:40]!r} twice, allowed once" for name in repeated_keys(line))
+    except RecursionError:
+        yield "line: nested too deep"
     for name in document:
         if name not in _FIELDS and not name.startswith(_EXTRA_PREFIX):
             yield f"{name[:40]}: unknown field, allowed {', '.join(_FIELDS)} or {_EXTRA_PREFIX}..."

@@ -55,6 +55,8 @@ def test_a_mark_at_the_beginning_is_no_text(tmp_path: Path) -> None:
         ('{"text": "a", "entry_id": 5}', "entry_id: found '5', allowed text or null"),
         ('{"text": "a", "group": ""}', "group: found '', allowed text or null"),
         ('{"text": "a", "entry_id": "a", "kind": ["x"]}', "kind: found \"['x']\", allowed text or null"),
+        ('{"text": "a", "entry_id": "a", "entry_id": "b"}', "line: found the key 'entry_id' twice, allowed once"),
+        ('{"text": "a", "entry_id": "a", "x_y": ' + "[" * 1020 + "]" * 1020 + "}", "line: nested too deep"),
         ('{"text": "a", "entry_id": "a", "lang": "en"}', "lang: unknown field, allowed text, entry_id, group, kind"),
     ],
 )
