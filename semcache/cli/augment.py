@@ -127,10 +127,11 @@ def _print_plan(report: AugmentReport, prices: tuple[float, float], *, as_json: 
         print_json({"dry_run": True, "n_entries": report.n_entries, "rule_candidates": n_rules, "llm": llm})
         return
     typer.echo(f"{report.n_entries:,} entries, up to {n_rules:,} variants by rule before the filters")
-    typer.echo(
-        f"the model would be asked about {asked.n_entries:,} entries in {asked.n_answers:,} requests: about "
-        f"{asked.tokens_in:,} tokens out and {asked.tokens_out:,} back, {cost:.2f} USD"
-    )
+    if asked.n_entries:
+        typer.echo(
+            f"the model would be asked about {asked.n_entries:,} entries in {asked.n_answers:,} requests: about "
+            f"{asked.tokens_in:,} tokens out and {asked.tokens_out:,} back, {cost:.2f} USD"
+        )
 
 
 def _print_report(

@@ -222,6 +222,15 @@ def test_a_run_says_beforehand_what_it_would_ask(corpus: Path) -> None:
     assert not sidecar_of(corpus).exists()
 
 
+def test_a_run_without_a_model_says_nothing_of_one(corpus: Path) -> None:
+    """Nor of what it would cost."""
+    done = semcache("augment", corpus, "--dry-run", "--rules")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{N:,} entries, up to ")
+    assert done.out.endswith(" variants by rule before the filters\n")
+    assert len(done.out.splitlines()) == 1
+
+
 def test_without_a_source_there_is_nothing_to_do(corpus: Path) -> None:
     """An error, not an empty file."""
     done = semcache("augment", corpus)
