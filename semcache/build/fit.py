@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from semcache.build.adapter import adapt_all, side_by_side
 from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
-from semcache.build.fit_queries import Asked, Rows, draw, plan_fitting, plan_queries, plan_twins
+from semcache.build.fit_queries import Asked, Planned, Rows, draw, plan_fitting, plan_queries, plan_twins
 from semcache.build.folds import Fold, Taught, can_adapt, fold_adapters, judge_by_folds, judge_learning, train
 from semcache.build.generic import generic_trees
 from semcache.build.judging import (
     AskedPairs,
     Embed,
     Outcome,
-    Pairs,
     embedded,
     judge,
     judge_traffic,
@@ -76,7 +75,7 @@ class TrafficUse:
     Attributes:
         n_to_fit, n_to_fit_needed: queries that trees could be fitted on, and how many that takes.
         n_certifying: queries whose candidate lies in a namespace, by its name.
-        n_needed: how many of them it takes to certify the error wanted; with fewer, written queries certify.
+        n_needed: how many of them it takes to certify the error wanted; with fewer, written or generic ones certify.
     """
 
     n_to_fit: int
@@ -179,9 +178,11 @@ def fit_decision(
     adapter = adapted.adapter
     known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
     grid, certifying = (judge_traffic(rows, known, part, adapter, config) for part in (parts.grid, parts.certifying))
-    twins = embedded(rows, plan_twins(rows, seed=config.seed), embed) if parts.learning else ()
+    judge_planned = partial(_judge_by, rows, adapted.folds, config, embed)
+    written = judge_planned(_plan(rows, config.seed, config))
+    twins = embedded(rows, _plan_twins(rows, written, config), embed) if parts.learning else ()
     asked = _Traffic(adapted.learning, grid, certifying, judge_twins(rows, known, twins, adapter))
-    trials = _trials(asked, rows, partial(_judge_by, rows, adapted.folds, config), config, embed, is_tuned=is_tuned)
+    trials = _trials(asked, written, rows, judge_planned, config, is_tuned=is_tuned)
     # Those that certify choose nothing, but for the better of two trials, each of which then gets half of alpha.
     alpha = ALPHA / len(trials)
     grid = asked.grid if trials[-1].fitted == "traffic" else [*asked.learning, *asked.grid]
@@ -219,7 +220,9 @@ def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept
     """
     if kept is not None and not kept.is_followed:
         kept = None
-    choosing = _plan(rows, config.seed + 1, config, embed)
+    certifying = {query.text for query in _plan(rows, config.seed, config)}
+    others = [query for query in _plan(rows, config.seed + 1, config) if query.text not in certifying]
+    choosing = embedded(rows, others, embed)
     taught = Taught.by(parts.learning, dim=rows.vectors.shape[1])
 
     def without() -> _Adapted:
@@ -245,20 +248,30 @@ def _generic_coverage(outcomes: Sequence[Outcome]) -> float:
     return mean_coverage(confidences(generic_trees(), outcomes), outcomes)
 
 
-def _plan(rows: Rows, seed: int, config: BuildConfig, embed: Embed) -> Pairs:
-    return embedded(rows, plan_queries(rows, outside_share=config.outside_share, seed=seed), embed)
+def _plan(rows: Rows, seed: int, config: BuildConfig) -> list[Planned]:
+    return plan_queries(rows, outside_share=config.outside_share, seed=seed)
 
 
-def _judge_by(rows: Rows, folds: Sequence[Fold], config: BuildConfig, pairs: Pairs) -> list[Outcome]:
+def _plan_twins(rows: Rows, written: Sequence[Outcome], config: BuildConfig) -> list[Planned]:
+    """Plan twins to fit on: of no entry that certifies by one, as it does where a namespace has little traffic."""
+    asked_of = {outcome.query.entry for outcome in written if outcome.query.kind == "twin"}
+    spent = _with_their_texts(asked_of, rows)
+    return [twin for twin in plan_twins(rows, seed=config.seed) if twin.entry not in spent]
+
+
+def _judge_by(
+    rows: Rows, folds: Sequence[Fold], config: BuildConfig, embed: Embed, planned: Sequence[Planned]
+) -> list[Outcome]:
+    pairs = embedded(rows, planned, embed)
     return judge_by_folds(rows, pairs, folds, config) if folds else judge(rows, pairs, None, config)
 
 
 def _trials(
     asked: _Traffic,
+    written: list[Outcome],
     rows: Rows,
-    judge_planned: Callable[[Pairs], list[Outcome]],
+    judge_planned: Callable[[Sequence[Planned]], list[Outcome]],
     config: BuildConfig,
-    embed: Embed,
     *,
     is_tuned: bool,
 ) -> list[Trial]:
@@ -267,17 +280,13 @@ def _trials(
     Where traffic is plentiful, it says which of the two, by queries that certify nothing. Written queries are too few
     for that: both are tried, since what own trees earn must make up for the entries that they cost the certificate.
     """
-    written = judge_planned(_plan(rows, config.seed, config, embed))
     generic = Trial(generic_trees(), "generic", 0, written)
     if asked.learning:
         if not own_rank_better(asked.learning, config.seed, twins=asked.twins):
             return [generic]
-        # Where a namespace has little traffic, written queries certify it: no entry's twin may be on both sides.
-        asked_of = {outcome.query.entry for outcome in written if outcome.query.kind == "twin"}
-        twins = [twin for twin in asked.twins if twin.query.entry not in asked_of]
-        return [Trial(with_own(asked.learning, twins), "traffic", len(asked.learning), written)]
+        return [Trial(with_own(asked.learning, asked.twins), "traffic", len(asked.learning), written)]
     if not is_tuned and (fit_entries := _entries_to_fit(written, config)):
-        fitting = judge_planned(embedded(rows, plan_fitting(rows, fit_entries, seed=config.seed), embed))
+        fitting = judge_planned(plan_fitting(rows, fit_entries, seed=config.seed))
         spent = _with_their_texts(fit_entries, rows)
         held_out = [outcome for outcome in written if outcome.query.entry not in spent]
         return [generic, Trial(with_own(fitting), "written", len(fitting), held_out)]

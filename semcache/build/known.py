@@ -119,7 +119,8 @@ class KnownRows:
         self._search, self._n_neighbours = search, n_neighbours
         n = len(answers)
         self._own, self._own_row = np.zeros((n, 2), np.float32), np.full((n, 2), -1, np.int64)
-        self._n_copies = int(np.bincount(self._firsts).max(initial=1))
+        self._n_with = np.bincount(self._firsts)
+        self._n_copies = int(self._n_with.max(initial=1))
         # A text may be left out wherever it stands, and all rows of one answer and one entry's guards: so two texts do,
         # and a text of three answers; where a text stands under several, two texts of as many answers more.
         self._rival_answers, self._rival_texts = 2 + min(self._n_copies, _COPIES), min(self._n_copies, 2)
@@ -167,7 +168,7 @@ class KnownRows:
         candidate = self._pool(scores, rows, _NO_ROW_FACTS, _NO_ANSWER_FACTS)
         members = self._rows_of[candidate.answer]
         others = members[members != rows[candidate.position]]
-        if candidate.answer < 0 or not len(others) or query.without_row in members:
+        if candidate.answer < 0 or not len(others) or self._are_out(members, query).any():
             return query
         return replace(query, without_other=int(others[crc32(query.text.encode()) % len(others)]))
 
@@ -189,7 +190,7 @@ class KnownRows:
     def _n_left_out(self, query: Query) -> int:
         left_out = (query.without_answer, query.without_guard)
         n_of_answers = sum(len(self._rows_of.get(answer, ())) for answer in left_out if answer is not None)
-        return n_of_answers + (self._n_copies if query.without_row >= 0 else 1)
+        return n_of_answers + (int(self._n_with[self._firsts[query.without_row]]) if query.without_row >= 0 else 1)
 
     def _are_out(self, rows: Ints, query: Query) -> npt.NDArray[np.bool_]:
         """Say of rows (0 or more each) whether a query leaves them out one by one; those of a whole answer aside."""

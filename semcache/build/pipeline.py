@@ -338,7 +338,7 @@ class _Build:
             if base is None:
                 return plain, None, None
             numbering = number_like(base.contents(), contents)
-            is_followed = numbering.is_worth_keeping
+            is_followed = numbering.is_worth_keeping and base.manifest.compression == self._compression
             kept = None
             if is_followed or is_tuned:
                 gone = np.setdiff1d(_indexed(base.contents()), _indexed(contents))
@@ -346,14 +346,13 @@ class _Build:
             return (numbering, base, kept) if is_followed else (plain, None, kept)
 
     def _base(self, staging: Staging, embedder: Embedder) -> VersionReader | None:
-        """Open the live version; None where there is none of the same encoder and compression, or it is damaged."""
+        """Open the live version; None where there is none of the same encoder, or it is damaged."""
         try:
             location = locate(staging.bundle_dir, root=self.root)
             base = VersionReader(location, location.live_id(), OpenConfig(prefault=False))
         except BundleError:
             return None
-        is_alike = base.manifest.encoder.fingerprint == embedder.fingerprint
-        return base if is_alike and base.manifest.compression == self._compression else None
+        return base if base.manifest.encoder.fingerprint == embedder.fingerprint else None
 
     @property
     def _compression(self) -> Literal["none", "zstd"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -86,7 +87,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_ERROR)
     except OSError as error:
-        if error.filename is not None:
+        if error.filename is not None or error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise
-        report(StorageError.from_os_error("output", error))  # what has no name of a file is what we print
+        report(StorageError.from_os_error("output", error))  # no file has a name here: it is what we print
         sys.exit(EXIT_ERROR)

@@ -33,7 +33,14 @@ def calibrate_bundle(
     if as_json:
         own = {"id": report.id, "path": str(report.path), "n_exact": report.n_exact, "n_learned": report.n_learned}
         own |= {"n_grid": report.n_grid, "n_needed": report.n_needed}
-        print_json({**own, "unknown": report.unknown, "kept": report.kept, **asdict(report.after)})
+        print_json(
+            {
+                **own,
+                "unknown": report.unknown,
+                "kept": {name: asdict(kept) for name, kept in report.kept.items()},
+                **asdict(report.after),
+            }
+        )
     else:
         _print(report, name)
 
@@ -46,11 +53,12 @@ def _print(report: CalibrationReport, name: str) -> None:
     )
     n, n_outside = sum(one.n_queries for one in found), sum(one.n_outside for one in found)
     if found:
-        tried = f"{report.n_grid:,} others said where to try"
-        typer.echo(f"  on {n:,} queries, {n_outside:,} of them without a right answer; {tried}")
+        tried = f"{_count(report.n_grid, 'other')} said where to try"
+        typer.echo(f"  on {_count(n, 'query')}, {n_outside:,} of them without a right answer; {tried}")
     else:
         typer.echo("  too few queries for a proof: levels are as before, but for those that the queries contradict")
-    typer.echo(f"  set aside: {report.n_exact:,} exact hits, {report.n_learned:,} that the bundle learned from")
+    learned = f"{_count(report.n_learned, 'query')} that the bundle learned from"
+    typer.echo(f"  set aside: {_count(report.n_exact, 'exact hit')}, {learned}")
     rows = [
         _row(new, level, old)
         for old, new in zip(report.before.certificates, after, strict=True)
@@ -65,14 +73,20 @@ def _print(report: CalibrationReport, name: str) -> None:
 
 def _kept(report: CalibrationReport, namespace: str) -> str:
     """Say why a namespace keeps its levels; "" where it has others now."""
-    n = report.kept.get(namespace)
-    if n is None:
+    kept = report.kept.get(namespace)
+    if kept is None:
         return ""
-    if not n:
+    if not kept.n_queries:
         return "; no query leads there: as before"
     wanted = f"{100 * report.after.wanted_error:g} %"
-    lead = "1 query leads there" if n == 1 else f"{n:,} queries lead there"
-    return f"; as before: {lead}, {report.n_needed:,} can prove {wanted}"
+    lost = f" but for {_count(kept.n_contradicted, 'level')} that they contradict" if kept.n_contradicted else ""
+    n_lead, n_certifying = _count(kept.n_queries, "query"), f"{kept.n_certifying:,} to certify"
+    return f"; as before{lost}: {n_lead} there, {n_certifying}, {report.n_needed:,} can prove {wanted}"
+
+
+def _count(n: int, what: str) -> str:
+    """Return a number with its noun."""
+    return f"{n:,} {what if n == 1 else f'{what[:-1]}ies' if what.endswith('y') else f'{what}s'}"
 
 
 def _row(certificate: Certificate, level: CertifiedLevel, old: Certificate) -> tuple[str, ...]:

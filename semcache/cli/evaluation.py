@@ -159,7 +159,7 @@ def summary(evaluation: Evaluation) -> str:
 def _caveats(evaluation: Evaluation) -> str:
     """Say what a reader of the first line must know; "" where there is nothing."""
     found = ""
-    if any(row.is_over_default for row in evaluation.shown):
+    if any(row.is_over_default and row.promise.threshold is not None for row in evaluation.shown):
         found += " No lookup serves so much: it is held to the default error."
     if n := len(evaluation.unknown):
         found += f" {n:,} label{'s name' if n > 1 else ' names'} nothing here: a hit there counts as wrong."

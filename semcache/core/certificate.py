@@ -6,7 +6,7 @@ entry that would be served, lies in the namespace, whatever entry they were made
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -110,27 +110,65 @@ class CalibrationQueries:
         """Return how many of them a level serves."""
         return 0 if level.threshold is None else int((self.confidences >= level.threshold).sum())
 
-    def contradict(self, level: CertifiedLevel, alpha: float = ALPHA) -> bool:
+    def contradict(self, level: CertifiedLevel, *, n_least: int = 1, alpha: float = ALPHA) -> bool:
         """Say whether a level that others prove cannot be believed of queries like these.
 
         Where their hits are enough to have proved it themselves, they may show no more error than it allows. Where they
-        are fewer, no more than chance would show: so many wrong ones in at least `alpha` of all draws.
+        are fewer, no more than chance would show, which is so many wrong ones in at least `alpha` of all draws.
+
+        Args:
+            level: proved by others.
+            n_least: wrong hits that it takes at least where they are few.
+            alpha: what is no chance any more.
         """
-        if level.threshold is None:
-            return False
-        hits = self.confidences >= level.threshold
-        n_hits, n_wrong = int(hits.sum()), int((hits & ~self.is_right).sum())
+        n_hits, n_wrong = self._hits_and_wrong(level)
         if n_hits >= hits_needed(level.max_error, alpha):
             return n_wrong > level.max_error * n_hits
-        return n_wrong > 0 and 1.0 - binomial_tail(n_wrong - 1, n_hits, level.max_error) < alpha
+        return n_wrong >= max(1, n_least) and 1.0 - binomial_tail(n_wrong - 1, n_hits, level.max_error) < alpha
+
+    def prove(self, level: CertifiedLevel, alpha: float = ALPHA) -> bool:
+        """Say whether their hits would prove a level, had nothing been chosen or learned by them."""
+        n_hits, n_wrong = self._hits_and_wrong(level)
+        return binomial_tail(n_wrong, n_hits, level.max_error) <= alpha
+
+    def _hits_and_wrong(self, level: CertifiedLevel) -> tuple[int, int]:
+        if level.threshold is None:
+            return 0, 0
+        hits = self.confidences >= level.threshold
+        return int(hits.sum()), int((hits & ~self.is_right).sum())
 
 
 def uncontradicted(
-    levels: Sequence[CertifiedLevel], better: Sequence[CalibrationQueries]
+    levels: Sequence[CertifiedLevel], better: Sequence[CalibrationQueries], *, n_least: int = 1
 ) -> tuple[CertifiedLevel, ...]:
-    """Return levels, without a threshold those that any of some better queries contradict."""
+    """Return levels, without a threshold those that any of some better queries contradict.
+
+    Args:
+        levels: proved by others.
+        better: queries that are more like those to come.
+        n_least: wrong hits that it takes at least: 2 where one of a few may be a wrong label.
+    """
+    return _without(levels, lambda level: any(queries.contradict(level, n_least=n_least) for queries in better))
+
+
+def proved_again(levels: Sequence[CertifiedLevel], everything: CalibrationQueries) -> tuple[CertifiedLevel, ...]:
+    """Return levels that some of labelled queries prove, without a threshold those that all of them do not.
+
+    What is learned from is parted by text, so a text that is asked often may be missing among those that certify.
+    Together with those that taught, which can only flatter, the queries meet each text as often as lookups will.
+
+    Args:
+        levels: proved by those that nothing was learned from.
+        everything: all labelled queries of the namespace.
+    """
+    return _without(levels, lambda level: not everything.prove(level))
+
+
+def _without(
+    levels: Sequence[CertifiedLevel], is_doubted: Callable[[CertifiedLevel], bool]
+) -> tuple[CertifiedLevel, ...]:
     return tuple(
-        replace(level, threshold=None) if any(queries.contradict(level) for queries in better) else level
+        replace(level, threshold=None) if level.threshold is not None and is_doubted(level) else level
         for level in levels
     )
 

@@ -62,7 +62,7 @@ class CertifiedLevel:
         if self.n_missing:
             return f"it takes {self.n_missing:,} more calibration hits without a wrong one"
         if self.n_hits:
-            return "labelled queries contradict it"
+            return "better queries than those that proved it contradict it"
         return f"the strictest level there is allows {100 * min(LEVELS):g} %"
 
 

@@ -13,7 +13,14 @@ import numpy as np
 from semcache.bundle.locate import locate
 from semcache.bundle.writer import Staging, check_name, open_staging
 from semcache.config import DEFAULT_ROOT, LEVELS
-from semcache.core.certificate import CalibrationQueries, Certificate, certify_namespace, default_error, uncontradicted
+from semcache.core.certificate import (
+    CalibrationQueries,
+    Certificate,
+    certify_namespace,
+    default_error,
+    proved_again,
+    uncontradicted,
+)
 from semcache.core.certify import hits_needed
 from semcache.core.draws import are_for_grid
 from semcache.core.labels import right_answers, unknown_labels
@@ -27,6 +34,21 @@ from semcache.types import Kind, LabelledQuery
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLevels:
+    """Levels of a namespace that are the old ones.
+
+    Attributes:
+        n_queries: that lead there; of them
+        n_certifying: could prove something: too few.
+        n_contradicted: levels that they contradict, which are gone.
+    """
+
+    n_queries: int
+    n_certifying: int
+    n_contradicted: int
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationReport:
     """What a calibration did.
 
@@ -34,11 +56,10 @@ class CalibrationReport:
         id, path: the version that is live now.
         n_exact: queries that are exact hits; they certify nothing.
         n_learned: others that the bundle learned from; neither do they.
-        n_grid: others that only say where thresholds are worth trying.
+        n_grid: others that only said where thresholds are worth trying.
         unknown: labels that name no entry and no group of the bundle: nothing is right for those queries.
-        kept: namespaces to which too few queries lead, or none, with their number: these keep their levels, but for
-            those that the queries contradict.
-        n_needed: how many a proof of the error wanted takes at least, those for the grid aside.
+        kept: namespaces to which too few queries lead, or none: what is left of their levels.
+        n_needed: certifying queries that a proof of the error wanted takes at least.
         before, after: the decision of the version that was live, and of the one that is.
     """
 
@@ -48,7 +69,7 @@ class CalibrationReport:
     n_learned: int
     n_grid: int
     unknown: tuple[str, ...]
-    kept: Mapping[str, int]
+    kept: Mapping[str, KeptLevels]
     n_needed: int
     before: DecisionInfo
     after: DecisionInfo
@@ -106,9 +127,9 @@ def calibrate(
         path=locate(staging.bundle_dir, root=Path(root)).version_dir(identity),
         n_exact=asked.n_exact,
         n_learned=asked.n_learned,
-        n_grid=len(asked.grid),
+        n_grid=sum(len(asked.of(number).grid) for number, one in enumerate(anew) if one.kept is None),
         unknown=asked.unknown,
-        kept={one.certificate.namespace: one.n_queries for one in anew if one.is_kept},
+        kept={one.certificate.namespace: one.kept for one in anew if one.kept is not None},
         n_needed=n_needed,
         before=before,
         after=decision,
@@ -117,30 +138,31 @@ def calibrate(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Judged traffic in two parts, and what is in neither."""
+    """Judged traffic but for exact hits: in two parts, and with what the bundle learned from, which is in neither."""
 
     grid: CalibrationQueries
     certifying: CalibrationQueries
+    everything: CalibrationQueries
     n_exact: int
     n_learned: int
     unknown: tuple[str, ...]
 
     def of(self, namespace: int) -> _Asked:
         """Return what leads to one namespace."""
-        return replace(self, grid=self.grid.of(namespace), certifying=self.certifying.of(namespace))
+        parts = {name: getattr(self, name).of(namespace) for name in ("grid", "certifying", "everything")}
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Anew:
-    """A namespace's certificate, whether its levels are the old ones, and how many queries lead there."""
+    """A namespace's certificate, and what is left of the old one; None where it is a new one."""
 
     certificate: Certificate
-    is_kept: bool
-    n_queries: int
+    kept: KeptLevels | None
 
 
 def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> _Asked:
-    """Return what the bundle would serve to each query that is no exact hit, and that it did not learn from."""
+    """Return what the bundle would serve to each query that is no exact hit."""
     candidates, entries = candidates_of(cache, traffic), entries_of(cache)
     right = right_answers(traffic, entries)
     numbers: dict[str | None, int] = {name: i for i, name in enumerate(cache.info.manifest.namespaces)}
@@ -156,6 +178,7 @@ def _asked(cache: Cache, traffic: Sequence[LabelledQuery]) -> _Asked:
     return _Asked(
         grid=queries.where(counts & for_grid),
         certifying=queries.where(counts & ~for_grid),
+        everything=queries.where(~is_exact),
         n_exact=int(is_exact.sum()),
         n_learned=int(is_learned.sum()),
         unknown=unknown_labels(traffic, right),
@@ -166,15 +189,18 @@ def _anew(old: Certificate, asked: _Asked, wanted: float, n_needed: int) -> _Ane
     """Certify a namespace on what leads there; where that is too little for a proof, keep what it does not contradict.
 
     Traffic may prove less than what was proved on other queries: that is why it takes the old levels' place only where
-    it could have proved what is wanted, or where it leaves nothing of them.
+    it could have proved what is wanted, or where nothing of them is left.
     """
-    queries, n_queries = asked.certifying, len(asked.certifying) + len(asked.grid)
+    queries, everything = asked.certifying, asked.everything
     if len(queries) < n_needed:
-        levels = uncontradicted(old.levels, (queries.and_also(asked.grid),))
-        if not n_queries or any(level.threshold is not None for level in levels):
-            return _Anew(replace(old, max_error=default_error(levels, wanted), levels=levels), True, n_queries)
+        levels = uncontradicted(old.levels, (everything,), n_least=2)
+        n_before, n_left = (sum(x.threshold is not None for x in found) for found in (old.levels, levels))
+        if n_left or not n_before:
+            left = replace(old, max_error=default_error(levels, wanted), levels=levels)
+            return _Anew(left, KeptLevels(len(everything), len(queries), n_before - n_left))
     anew = certify_namespace(old.namespace, queries, grid=asked.grid, source="traffic", wanted=wanted)
-    return _Anew(anew, False, n_queries)
+    levels = proved_again(anew.levels, everything)
+    return _Anew(replace(anew, max_error=default_error(levels, wanted), levels=levels), None)
 
 
 def _take_files(folder: Path, staging: Staging, names: Sequence[str]) -> None:

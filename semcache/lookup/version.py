@@ -299,7 +299,7 @@ class Version:
             return "the nearest text is a guard: close, and known not to have this answer"
         promise = f"an error of at most {100 * level.max_error:g} %"
         if reason is Reason.UNCERTIFIED:
-            how = " (semcache calibrate)" if level.n_missing else ""
+            how = " (semcache calibrate)" if level.n_hits or level.n_missing else ""
             return f"{promise} is not certified in the namespace {namespace}; {level.lack}{how}"
         return f"confidence {retrieved.confidence:.4f} is under {level.threshold:.4f}, which {promise} takes"
 

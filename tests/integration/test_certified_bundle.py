@@ -197,7 +197,7 @@ def test_a_build_on_traffic_is_fitted_and_certified_on_it(tmp_path: Path, monkey
     (anew,) = calibrated["certificates"]
     assert anew["calibration"]["n_queries"] <= 1000 - n_learned
     assert (
-        f"1 exact hits, {n_learned} that the bundle learned from"
+        f"1 exact hit, {n_learned} queries that the bundle learned from"
         in semcache("calibrate", *asked, "--traffic", traffic).out
     )
 

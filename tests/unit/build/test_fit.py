@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,9 +12,10 @@ from fitting import EMBEDDER, made_rows
 from semcache.build import adapter, certifying, fit, fit_queries, own_trees
 from semcache.build.certifying import Evidence, Trial, confidences
 from semcache.build.fit import Fitted, Kept, fit_decision
-from semcache.build.fit_queries import Asked, Rows, plan_fitting
+from semcache.build.fit_queries import Asked, Planned, Rows, plan_fitting
 from semcache.build.generic import generic_counts, generic_levels, generic_trees
-from semcache.build.judging import Outcome, judge_twins
+from semcache.build.judging import Outcome, Pairs, judge, judge_twins
+from semcache.build.known import Judged
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
@@ -352,7 +353,7 @@ def test_a_wrong_answer_that_is_asked_for_often_is_found_out_though_it_is_learne
         return [level.threshold is not None for level in certificate.levels]
 
     assert levels() == [False] * 5
-    monkeypatch.setattr(certifying, "uncontradicted", lambda levels, _: tuple(levels))
+    monkeypatch.setattr(certifying, "proved_again", lambda levels, _: tuple(levels))
     assert levels() == [False, True, True, True, True]
 
 
@@ -480,6 +481,33 @@ def test_no_entry_has_twins_that_fit_and_twins_that_certify() -> None:
         with_traffic(asked_of(made_rows(400), 900, n_outside=300))
     assert min(len(fitted), len(certifying_twins)) > 10
     assert fitted.isdisjoint(certifying_twins)
+
+
+def test_nor_has_one_that_shares_a_text_with_it() -> None:
+    """A twin of the same text in another namespace is the same twin, word for word."""
+    rows = made_rows(60, with_guards=False, n_namespaces=2)
+    firsts = np.arange(len(rows.answers))
+    firsts[4:8] = firsts[0:4]  # entry 1 has the texts of entry 0
+    asked = [Planned("twin", "a twin", 0, 0, 0, is_new=True)]
+    written = [Outcome(planned, cast("Judged", None), 0) for planned in asked]
+    before = {twin.entry for twin in fit._plan_twins(rows, [], CONFIG)}
+    after = {twin.entry for twin in fit._plan_twins(replace(rows, firsts=firsts), written, CONFIG)}
+    assert before - after == {0, 1}
+
+
+def test_what_chooses_an_adapter_certifies_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an entry with two texts another draw would often ask for the very same one."""
+    rows, asked = made_rows(200, n_variants=2), list[list[str]]()
+
+    def note(rows: Rows, pairs: Pairs, *rest: Any) -> list[Outcome]:
+        asked.append([query.text for query, _ in pairs])
+        return judge(rows, pairs, *rest)
+
+    monkeypatch.setattr(fit, "judge", note)
+    fitted_on(rows)
+    choosing, certifying = asked[:2]
+    assert min(len(choosing), len(certifying)) > 50
+    assert set(choosing).isdisjoint(certifying)
 
 
 def test_too_little_traffic_leaves_the_build_as_it_was() -> None:

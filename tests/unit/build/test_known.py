@@ -141,6 +141,28 @@ def test_a_text_that_stands_in_several_namespaces_is_left_out_of_all(seed: int, 
 
 
 @pytest.mark.parametrize("seed", range(12))
+def test_an_answer_that_lacks_a_copy_is_not_thinned_too(seed: int) -> None:
+    """It lacks a row already: one that is right must not look different from one that is wrong."""
+    corpus = Corpus(seed, n_guards=0)
+    corpus.copy(0, [5, 9, 13])
+    known = corpus.known()
+    for row in (0, 5, 9, 13):
+        found = one(known, replace(corpus.query(row, None), without_row=row, is_thinned=True))
+        n_rows = round(float(np.exp(features(found)["answer_rows"])))
+        assert n_rows == int((corpus.answers == found.candidate.answer).sum()) - 1
+
+
+def test_a_text_in_very_many_namespaces_costs_other_queries_nothing() -> None:
+    """They reach no further, and are searched together."""
+    corpus = Corpus(1, n_answers=400, rows_each=2)
+    corpus.copy(0, range(2, 700))
+    blocks = corpus.known()._blocks([replace(corpus.query(row, None), without_row=row) for row in range(700, 800)])
+    assert [len(block) for block in blocks] == [100]
+    blocks = corpus.known()._blocks([replace(corpus.query(row, None), without_row=row) for row in (0, 701, 702)])
+    assert [len(block) for block in blocks] == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(12))
 def test_an_entry_that_is_left_out_leaves_no_trace(seed: int) -> None:
     """All rows of its answer and all its guards: what remains is what was there without it."""
     corpus = Corpus(seed)

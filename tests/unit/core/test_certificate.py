@@ -12,6 +12,7 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
+    proved_again,
     uncontradicted,
 )
 from semcache.core.certify import CertifiedLevel
@@ -134,6 +135,23 @@ def test_a_namespace_without_queries_promises_nothing() -> None:
     ]
 
 
+def test_what_some_prove_all_have_to_prove_again() -> None:
+    """Of 1,000 hits 12 wrong ones prove 2 %, 18 do not though it is less; nothing is said where nothing was proved."""
+    levels = [CertifiedLevel(0.005, None, 10, 0, 588), CertifiedLevel(0.02, 0.0, 500, 1, 0)]
+    assert proved_again(levels, queries(1000, n_wrong=12)) == tuple(levels)
+    assert [level.threshold for level in proved_again(levels, queries(1000, n_wrong=18))] == [None, None]
+    assert proved_again(levels, queries(1000, n_wrong=18))[0] == levels[0]
+
+
+def test_a_single_wrong_hit_may_be_a_wrong_label() -> None:
+    """Who says so is not contradicted by one, however unlikely it is by the level alone."""
+    level = CertifiedLevel(0.005, 0.0, 0, 0, 0)
+    assert queries(1, n_wrong=1).contradict(level)
+    assert not queries(1, n_wrong=1).contradict(level, n_least=2)
+    assert queries(2, n_wrong=2).contradict(level, n_least=2)
+    assert not queries(0, n_wrong=0).contradict(level, n_least=0)
+
+
 @pytest.mark.parametrize(("n_wrong", "is_contradicted"), [(0, False), (2, False), (5, False), (6, True), (50, True)])
 def test_a_level_is_contradicted_where_chance_does_not_explain_the_wrong_hits(
     n_wrong: int, *, is_contradicted: bool
@@ -157,7 +175,7 @@ def test_several_queries_contradict_one_by_one() -> None:
     assert uncontradicted(levels, (few, more)) == tuple(levels)
     found = uncontradicted(levels, (few.and_also(more),))
     assert [level.threshold for level in found] == [None, 0.0]
-    assert [level.lack for level in found] == ["labelled queries contradict it", ""]
+    assert [level.lack for level in found] == ["better queries than those that proved it contradict it", ""]
 
 
 def test_a_level_without_a_threshold_is_never_contradicted() -> None:

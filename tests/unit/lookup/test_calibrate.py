@@ -3,13 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shared import ENTRIES, HASHING, write_corpus
 
 from semcache import Cache, LabelledQuery, build_bundle
 from semcache.core.certificate import Certificate
 from semcache.errors import BundleNotFoundError, ConfigError
-from semcache.lookup.calibrate import CalibrationReport, calibrate
+from semcache.lookup import calibrate as calibrating
+from semcache.lookup.calibrate import CalibrationReport, KeptLevels, calibrate
 
 SHELL, WEB = 0, 1
 
@@ -39,7 +41,7 @@ def test_a_namespace_that_no_query_leads_to_keeps_its_levels(root: Path) -> None
     """It is as well proved as before; the other one rests on traffic now."""
     report = calibrate("small", in_web(400), root=root)
     shell, web = certificates(report)
-    assert (report.kept, report.n_needed) == ({"shell": 0}, 149)
+    assert (report.kept, report.n_needed) == ({"shell": KeptLevels(0, 0, 0)}, 149)
     assert report.n_grid + web.calibration.n_queries == 400
     assert (shell.calibration.source, web.calibration.source) == ("generic", "traffic")
     assert shell == report.before.certificates[SHELL]
@@ -60,23 +62,23 @@ def test_too_few_queries_take_away_what_they_contradict_only(root: Path) -> None
     """A hundred cannot prove 2 %: right ones change nothing, six wrong ones leave the level that allows so many."""
     proved = calibrate("small", in_web(400), root=root)
     before = calibrate("small", in_web(100), root=root)
-    assert before.kept == {"shell": 0, "web": 100}
+    kept = before.kept["web"]
+    assert (kept.n_queries, kept.n_contradicted, before.n_grid) == (100, 0, 0)
+    assert 65 <= kept.n_certifying <= 92
     assert before.after == before.before == proved.after
     assert before.id == proved.id
     report = calibrate("small", in_web(100, n_wrong=6), root=root)
     web = report.after.certificates[WEB]
-    assert (web.calibration.n_queries, report.kept["web"]) == (
-        proved.after.certificates[WEB].calibration.n_queries,
-        100,
-    )
+    assert web.calibration == proved.after.certificates[WEB].calibration
+    assert report.kept["web"].n_contradicted == 3
     assert [level.threshold is not None for level in web.levels] == [False, False, False, False, True]
     assert web.max_error == 0.1
-    assert web.level_at(0.02).lack == "labelled queries contradict it"
+    assert web.level_at(0.02).lack == "better queries than those that proved it contradict it"
     with Cache.open(report.path) as cache:
         result = cache.lookup("now add login page", max_error=0.02)
     assert not result.hit
     assert result.reason == "uncertified"
-    assert result.detail.endswith("in the namespace web; labelled queries contradict it")
+    assert result.detail.endswith("that proved it contradict it (semcache calibrate)")
 
 
 def test_queries_that_leave_no_level_prove_what_they_can(root: Path) -> None:
@@ -85,8 +87,40 @@ def test_queries_that_leave_no_level_prove_what_they_can(root: Path) -> None:
     report = calibrate("small", in_web(100, n_wrong=40), root=root)
     web = report.after.certificates[WEB]
     assert "web" not in report.kept
-    assert web.calibration.n_queries == 100 - report.n_grid
+    assert 0 < web.calibration.n_queries == 100 - report.n_grid
     assert {level.threshold for level in web.levels} == {None}
+
+
+def test_one_wrong_query_takes_nothing_away(root: Path) -> None:
+    """It may be a wrong label; two of two are none."""
+    proved = calibrate("small", in_web(400), root=root)
+    assert calibrate("small", in_web(1, n_wrong=1), root=root).after == proved.after
+    after = calibrate("small", in_web(2, n_wrong=2), root=root).after.certificates[WEB]
+    assert {level.threshold for level in after.levels} == {None}
+
+
+def test_nothing_proved_is_left_as_it_was_by_nothing_to_prove(root: Path) -> None:
+    """Where there was no level, a query or two say no better what is missing."""
+    before = calibrate("small", in_web(400, n_wrong=360), root=root)
+    after = calibrate("small", in_web(2), root=root)
+    assert after.after == before.after
+    assert after.kept["web"].n_queries == 2
+
+
+def test_what_the_bundle_learned_from_proves_nothing_and_contradicts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong answer that is asked for often is as wrong where its text taught: a build would not serve it either."""
+    often = [replace(query, text="now add login page zz", entry_id="db/setup") for query in in_web(200)]
+    traffic = [*in_web(400), *often]
+    learned = np.array([query.entry_id == "db/setup" for query in traffic])
+    monkeypatch.setattr(calibrating, "were_learned", lambda *_: learned)
+    report = calibrate("small", traffic, root=root)
+    assert report.n_learned == 200
+    assert {level.threshold for level in report.after.certificates[WEB].levels} == {None}
+    monkeypatch.setattr(calibrating, "proved_again", lambda levels, _: tuple(levels))
+    unguarded = calibrate("small", traffic, root=root).after.certificates[WEB]
+    assert unguarded.level_at(0.05).threshold is not None
 
 
 def test_labels_that_name_nothing_are_listed(root: Path) -> None:
