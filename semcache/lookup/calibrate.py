@@ -21,7 +21,7 @@ from semcache.core.certificate import (
     proved_again,
     uncontradicted,
 )
-from semcache.core.certify import hits_needed
+from semcache.core.certify import CertifiedLevel, hits_needed
 from semcache.core.draws import are_for_grid
 from semcache.core.labels import right_answers, unknown_labels
 from semcache.core.manifest import DecisionInfo
@@ -191,16 +191,22 @@ def _anew(old: Certificate, asked: _Asked, wanted: float, n_needed: int) -> _Ane
     Traffic may prove less than what was proved on other queries: that is why it takes the old levels' place only where
     it could have proved what is wanted, or where nothing of them is left.
     """
-    queries, everything = asked.certifying, asked.everything
-    if len(queries) < n_needed:
-        levels = uncontradicted(old.levels, (everything,), n_least=2)
-        n_before, n_left = (sum(x.threshold is not None for x in found) for found in (old.levels, levels))
-        if n_left or not n_before:
-            left = replace(old, max_error=default_error(levels, wanted), levels=levels)
-            return _Anew(left, KeptLevels(len(everything), len(queries), n_before - n_left))
-    anew = certify_namespace(old.namespace, queries, grid=asked.grid, source="traffic", wanted=wanted)
-    levels = proved_again(anew.levels, everything)
+    left = uncontradicted(old.levels, (asked.everything,), n_least=2)
+    n_before, n_left = _n_certified(old.levels), _n_certified(left)
+    kept = KeptLevels(len(asked.everything), len(asked.certifying), n_before - n_left)
+    as_before = _Anew(replace(old, max_error=default_error(left, wanted), levels=left), kept)
+    is_little = len(asked.certifying) < n_needed
+    if is_little and n_left:
+        return as_before
+    anew = certify_namespace(old.namespace, asked.certifying, grid=asked.grid, source="traffic", wanted=wanted)
+    levels = proved_again(anew.levels, asked.everything)
+    if is_little and not n_before and not _n_certified(levels):
+        return as_before
     return _Anew(replace(anew, max_error=default_error(levels, wanted), levels=levels), None)
+
+
+def _n_certified(levels: Sequence[CertifiedLevel]) -> int:
+    return sum(level.threshold is not None for level in levels)
 
 
 def _take_files(folder: Path, staging: Staging, names: Sequence[str]) -> None:

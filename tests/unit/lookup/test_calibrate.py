@@ -100,11 +100,14 @@ def test_one_wrong_query_takes_nothing_away(root: Path) -> None:
 
 
 def test_nothing_proved_is_left_as_it_was_by_nothing_to_prove(root: Path) -> None:
-    """Where there was no level, a query or two say no better what is missing."""
+    """Where there was no level, a query or two say no better what is missing; so many that one is proved, do."""
     before = calibrate("small", in_web(400, n_wrong=360), root=root)
     after = calibrate("small", in_web(2), root=root)
     assert after.after == before.after
     assert after.kept["web"].n_queries == 2
+    web = calibrate("small", in_web(80), root=root).after.certificates[WEB]
+    assert (web.max_error, 59 <= web.calibration.n_queries < 149) == (0.05, True)
+    assert [level.threshold is not None for level in web.levels] == [False, False, False, True, True]
 
 
 def test_what_the_bundle_learned_from_proves_nothing_and_contradicts(
