@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
-    proved_again,
     uncontradicted,
 )
 from semcache.core.certify import ALPHA, hits_needed
@@ -93,23 +92,21 @@ def certify_trial(
         config: of the build.
         alpha: the trial's share of the chance to be wrong: then the best of them holds what all of it promises.
     """
-    outcomes = (
-        evidence.traffic,
-        evidence.traffic_grid,
-        evidence.all_traffic,
-        trial.written,
-        evidence.written_grid,
+    of_all = _Judged(
+        traffic=_queries(trial, evidence.traffic),
+        traffic_grid=_queries(trial, evidence.traffic_grid),
+        all_traffic=_queries(trial, evidence.all_traffic),
+        written=_queries(trial, trial.written),
+        written_grid=_queries(trial, evidence.written_grid),
     )
-    all_queries = [_queries(trial, found) for found in outcomes]
     errors = [error for error in LEVELS if error >= config.max_error]
     certificates, n_queries = list[Certificate](), 0
     n_hits = np.zeros(1 + len(errors), np.int64)
     for number, name in enumerate(namespaces):
-        traffic, traffic_grid, all_traffic, written, written_grid = (queries.of(number) for queries in all_queries)
-        proving = written if evidence.written_proves else written.where(np.zeros(len(written), np.bool_))
-        found = _proved(name, traffic, traffic_grid, proving, written_grid, config=config, alpha=alpha)
-        believed = _believable(found, trial, all_traffic, written, config)
-        counted = traffic if found.calibration.source == "traffic" else written
+        judged = _Judged(*(queries.of(number) for queries in of_all))
+        found = _proved(name, judged, config, alpha=alpha, written_proves=evidence.written_proves)
+        believed = _believable(found, trial, judged, config)
+        counted = judged.traffic if found.calibration.source == "traffic" else judged.written
         levels = [found.level_at(config.max_error), *(believed.level_at(error) for error in errors)]
         n_hits += [counted.n_hits(level) for level in levels]
         n_queries += len(counted)
@@ -117,37 +114,37 @@ def certify_trial(
     return Certified(trial, tuple(certificates), tuple((n_hits / max(1, n_queries)).tolist()))
 
 
-def _proved(
-    name: str,
-    traffic: CalibrationQueries,
-    traffic_grid: CalibrationQueries,
-    written: CalibrationQueries,
-    written_grid: CalibrationQueries,
-    *,
-    config: BuildConfig,
-    alpha: float,
-) -> Certificate:
+class _Judged(NamedTuple):
+    """The queries of `Evidence` and of a trial, judged by its trees."""
+
+    traffic: CalibrationQueries
+    traffic_grid: CalibrationQueries
+    all_traffic: CalibrationQueries
+    written: CalibrationQueries
+    written_grid: CalibrationQueries
+
+
+def _proved(name: str, judged: _Judged, config: BuildConfig, *, alpha: float, written_proves: bool) -> Certificate:
     """Certify a namespace on its traffic; where that is too little to prove the error wanted, on written queries."""
     certify = partial(certify_namespace, name, wanted=config.max_error, alpha=alpha)
-    if len(traffic) >= hits_needed(config.max_error, alpha):
-        return certify(traffic, grid=traffic_grid if len(traffic_grid) else written_grid, source="traffic")
-    return certify(written, grid=written_grid, source="written", outside_share=config.outside_share)
+    if len(judged.traffic) >= hits_needed(config.max_error, alpha):
+        grid = judged.traffic_grid if len(judged.traffic_grid) else judged.written_grid
+        return certify(judged.traffic, grid=grid, source="traffic", everything=judged.all_traffic)
+    proving = judged.written if written_proves else judged.written.where(np.zeros(len(judged.written), np.bool_))
+    return certify(proving, grid=judged.written_grid, source="written", outside_share=config.outside_share)
 
 
-def _believable(
-    found: Certificate, trial: Trial, traffic: CalibrationQueries, written: CalibrationQueries, config: BuildConfig
-) -> Certificate:
+def _believable(found: Certificate, trial: Trial, judged: _Judged, config: BuildConfig) -> Certificate:
     """Return a certificate without what better queries contradict; the generic one where that holds more."""
     if found.calibration.source == "traffic":
-        levels = proved_again(found.levels, traffic)
-        return replace(found, max_error=default_error(levels, config.max_error), levels=levels)
+        return found
     if trial.fitted == "generic":
-        levels = uncontradicted(generic_levels(), (traffic, written))
+        levels = uncontradicted(generic_levels(), (judged.all_traffic, judged.written))
         calibration = CalibrationInfo("generic", *generic_counts(), config.outside_share, ALPHA)
         generic = Certificate(found.namespace, default_error(levels, config.max_error), calibration, levels)
         if _holds_more(generic, found, config.max_error):
             return generic
-    levels = uncontradicted(found.levels, (traffic,))
+    levels = uncontradicted(found.levels, (judged.all_traffic,))
     return replace(found, max_error=default_error(levels, config.max_error), levels=levels)
 
 

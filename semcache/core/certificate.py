@@ -6,7 +6,7 @@ entry that would be served, lies in the namespace, whatever entry they were made
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -126,11 +126,6 @@ class CalibrationQueries:
             return n_wrong > level.max_error * n_hits
         return n_wrong >= max(1, n_least) and 1.0 - binomial_tail(n_wrong - 1, n_hits, level.max_error) < alpha
 
-    def prove(self, level: CertifiedLevel, alpha: float = ALPHA) -> bool:
-        """Say whether their hits would prove a level, had nothing been chosen or learned by them."""
-        n_hits, n_wrong = self._hits_and_wrong(level)
-        return binomial_tail(n_wrong, n_hits, level.max_error) <= alpha
-
     def _hits_and_wrong(self, level: CertifiedLevel) -> tuple[int, int]:
         if level.threshold is None:
             return 0, 0
@@ -148,27 +143,10 @@ def uncontradicted(
         better: queries that are more like those to come.
         n_least: wrong hits that it takes at least: 2 where one of a few may be a wrong label.
     """
-    return _without(levels, lambda level: any(queries.contradict(level, n_least=n_least) for queries in better))
-
-
-def proved_again(levels: Sequence[CertifiedLevel], everything: CalibrationQueries) -> tuple[CertifiedLevel, ...]:
-    """Return levels that some of labelled queries prove, without a threshold those that all of them do not.
-
-    What is learned from is parted by text, so a text that is asked often may be missing among those that certify.
-    Together with those that taught, which can only flatter, the queries meet each text as often as lookups will.
-
-    Args:
-        levels: proved by those that nothing was learned from.
-        everything: all labelled queries of the namespace.
-    """
-    return _without(levels, lambda level: not everything.prove(level))
-
-
-def _without(
-    levels: Sequence[CertifiedLevel], is_doubted: Callable[[CertifiedLevel], bool]
-) -> tuple[CertifiedLevel, ...]:
     return tuple(
-        replace(level, threshold=None) if level.threshold is not None and is_doubted(level) else level
+        replace(level, threshold=None)
+        if any(queries.contradict(level, n_least=n_least) for queries in better)
+        else level
         for level in levels
     )
 
@@ -182,6 +160,7 @@ def certify_namespace(
     wanted: float,
     outside_share: float | None = None,
     alpha: float = ALPHA,
+    everything: CalibrationQueries | None = None,
 ) -> Certificate:
     """Certify a namespace on the queries whose candidate lies in it.
 
@@ -196,10 +175,14 @@ def certify_namespace(
         wanted: the error to promise to callers who name none; where it is not certified, the next larger one that is.
         outside_share: that was asked for; None for the share that there is.
         alpha: what these levels may spend of the chance to be wrong.
+        everything: all labelled queries of this namespace, those that were learned from too: they have to prove a
+            threshold again. What is learned from is parted by text, so a text that is asked often may be missing among
+            those that certify; together they meet each text as often as lookups will.
     """
+    again = None if everything is None else (everything.confidences, everything.is_right)
     # What is never served is under every threshold: none of them may be under 0.
     thresholds = fixed_grid(np.maximum(grid.confidences, 0.0)) if len(grid) else np.ones(1)
-    levels = certify(queries.confidences, queries.is_right, grid=thresholds, alpha=alpha)
+    levels = certify(queries.confidences, queries.is_right, grid=thresholds, alpha=alpha, again=again)
     n, n_outside = len(queries), int(queries.is_outside.sum())
     found_share = round(n_outside / n, 6) if n else 0.0
     share = found_share if outside_share is None else outside_share

@@ -27,6 +27,8 @@ ALPHA = 0.05
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+Judged = tuple[Floats, npt.NDArray[np.bool_]]
+"""(n,) confidences, and whether serving each is right."""
 
 _REACH_SD, _REACH = 12.0, 60
 """Terms of a binomial further from its mean than 12 standard deviations and 60 are under 1e-20 of the largest."""
@@ -190,6 +192,7 @@ def certify(
     grid: Sequence[float] | Floats,
     alpha: float = ALPHA,
     levels: Sequence[float] = LEVELS,
+    again: Judged | None = None,
 ) -> tuple[CertifiedLevel, ...]:
     """Return, for each level, the least strict threshold that calibration queries prove.
 
@@ -228,6 +231,9 @@ def certify(
             take the i-th to be reached by a share of (i + 1) / len(grid) and have most power where it is.
         alpha: over 0 and under 1.
         levels: errors to certify, over 0 and under 1 each.
+        again: other queries, (m,) confidences and whether serving is right, these among them or not, which may be no
+            independent draws. Of the thresholds that the walk passed only those count that they would prove too.
+            Whatever chooses among thresholds that were all proved costs nothing.
 
     Raises:
         ConfigError: an argument is outside its range, or the lengths differ.
@@ -237,13 +243,15 @@ def certify(
     if not len(thresholds) or np.any(thresholds[1:] > thresholds[:-1]):
         raise ConfigError("grid: allowed 1 or more thresholds, strictest (highest) first")
     n_hits, n_wrong = hits_and_wrong(confidences, is_right, thresholds)
+    others = None if again is None else hits_and_wrong(*again, thresholds)
     starts = {
         level: _starts(level, len(thresholds), len(confidences), share)
         for level, share in _shares(levels, len(confidences), alpha).items()
     }
     found, last = dict[float, CertifiedLevel](), -1
     for level, own in starts.items():  # strictest first: what one of them passed, the laxer ones pass
-        last = max(last, _last_passed(level, n_hits, n_wrong, own))
+        passed = _passed(level, n_hits, n_wrong, own)
+        last = max(last, _last_again(level, passed, others))
         found[level] = (
             CertifiedLevel(level, float(thresholds[last]), int(n_hits[last]), int(n_wrong[last]), 0)
             if last >= 0
@@ -284,23 +292,32 @@ def _at_or_over(values: Floats, thresholds: Floats) -> Counts:
     return len(values) - np.searchsorted(np.sort(values), thresholds, side="left").astype(np.int64)
 
 
-def _last_passed(level: float, n_hits: Counts, n_wrong: Counts, starts: dict[int, float]) -> int:
-    """Walk the grid; return the place of the last threshold that passes, -1 for none."""
-    at_hand, passed = 0.0, -1
+def _passed(level: float, n_hits: Counts, n_wrong: Counts, starts: dict[int, float]) -> list[int]:
+    """Walk the grid; return the places of the thresholds that pass, strictest first."""
+    at_hand, passed = 0.0, list[int]()
     for i in range(min(starts), len(n_hits)):
         at_hand += starts.get(i, 0.0)
         if at_hand and binomial_tail(int(n_wrong[i]), int(n_hits[i]), level) <= at_hand:
-            passed = i
+            passed.append(i)
         else:
             at_hand = 0.0
     return passed
+
+
+def _last_again(level: float, passed: Sequence[int], others: tuple[Counts, Counts] | None) -> int:
+    """Return the last place that other hits, and wrong ones among them, would prove as well; -1 for none."""
+    if others is None:
+        return passed[-1] if passed else -1
+    n_hits, n_wrong = others
+    proved = (i for i in reversed(passed) if binomial_tail(int(n_wrong[i]), int(n_hits[i]), level) <= ALPHA)
+    return next(proved, -1)
 
 
 def _not_certified(level: float, n_hits: Counts, n_wrong: Counts, starts: dict[int, float]) -> CertifiedLevel:
     """Say what the start that came nearest to a proof lacks."""
     missing = {i: hits_needed(level, share, int(n_wrong[i])) - int(n_hits[i]) for i, share in starts.items()}
     best = min(missing, key=lambda i: missing[i])
-    return CertifiedLevel(level, None, int(n_hits[best]), int(n_wrong[best]), missing[best])
+    return CertifiedLevel(level, None, int(n_hits[best]), int(n_wrong[best]), max(0, missing[best]))
 
 
 def _starts(level: float, n_grid: int, n_queries: int, alpha: float) -> dict[int, float]:

@@ -18,7 +18,6 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
-    proved_again,
     uncontradicted,
 )
 from semcache.core.certify import CertifiedLevel, hits_needed
@@ -198,11 +197,17 @@ def _anew(old: Certificate, asked: _Asked, wanted: float, n_needed: int) -> _Ane
     is_little = len(asked.certifying) < n_needed
     if is_little and n_left:
         return as_before
-    anew = certify_namespace(old.namespace, asked.certifying, grid=asked.grid, source="traffic", wanted=wanted)
-    levels = proved_again(anew.levels, asked.everything)
-    if is_little and not n_before and not _n_certified(levels):
+    anew = certify_namespace(
+        old.namespace,
+        asked.certifying,
+        grid=asked.grid,
+        source="traffic",
+        wanted=wanted,
+        everything=asked.everything,
+    )
+    if is_little and not n_before and not _n_certified(anew.levels):
         return as_before
-    return _Anew(replace(anew, max_error=default_error(levels, wanted), levels=levels), None)
+    return _Anew(anew, None)
 
 
 def _n_certified(levels: Sequence[CertifiedLevel]) -> int:

@@ -17,6 +17,7 @@ from semcache.build.generic import generic_counts, generic_levels, generic_trees
 from semcache.build.judging import Outcome, Pairs, judge, judge_twins
 from semcache.build.known import Judged
 from semcache.config import LEVELS, BuildConfig
+from semcache.core.certificate import certify_namespace
 from semcache.core.certify import CertifiedLevel
 from semcache.core.features import FEATURES
 from semcache.core.learned import are_learned, digests
@@ -353,7 +354,9 @@ def test_a_wrong_answer_that_is_asked_for_often_is_found_out_though_it_is_learne
         return [level.threshold is not None for level in certificate.levels]
 
     assert levels() == [False] * 5
-    monkeypatch.setattr(certifying, "proved_again", lambda levels, _: tuple(levels))
+    monkeypatch.setattr(
+        certifying, "certify_namespace", lambda *a, **named: certify_namespace(*a, **{**named, "everything": None})
+    )
     assert levels() == [False, True, True, True, True]
 
 

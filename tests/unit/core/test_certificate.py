@@ -12,7 +12,6 @@ from semcache.core.certificate import (
     Certificate,
     certify_namespace,
     default_error,
-    proved_again,
     uncontradicted,
 )
 from semcache.core.certify import CertifiedLevel
@@ -133,14 +132,6 @@ def test_a_namespace_without_queries_promises_nothing() -> None:
         (None, 59),
         (None, 29),
     ]
-
-
-def test_what_some_prove_all_have_to_prove_again() -> None:
-    """Of 1,000 hits 12 wrong ones prove 2 %, 18 do not though it is less; nothing is said where nothing was proved."""
-    levels = [CertifiedLevel(0.005, None, 10, 0, 588), CertifiedLevel(0.02, 0.0, 500, 1, 0)]
-    assert proved_again(levels, queries(1000, n_wrong=12)) == tuple(levels)
-    assert [level.threshold for level in proved_again(levels, queries(1000, n_wrong=18))] == [None, None]
-    assert proved_again(levels, queries(1000, n_wrong=18))[0] == levels[0]
 
 
 def test_a_single_wrong_hit_may_be_a_wrong_label() -> None:

@@ -153,6 +153,22 @@ def test_the_walk_stops_where_the_wrong_ones_begin() -> None:
     assert found.threshold == confidences[1009]
 
 
+def test_what_others_must_prove_too_is_the_last_that_both_prove() -> None:
+    """Others that are wrong from 700 on stop at what they prove; where they prove nothing, nothing is missing."""
+    confidences, right = np.linspace(1, 0, 2000), np.arange(2000) < 1000
+    grid = fixed_grid(confidences)
+    again = (confidences, np.arange(2000) < 700)
+    (found,) = certify(confidences, right, grid=grid, levels=[0.02], again=again)
+    assert found.n_missing == 0
+    assert found.n_wrong == 0  # of those that certify, at a threshold that is stricter than they need
+    assert 700 <= found.n_hits <= 720
+    (found,) = certify(confidences, right, grid=grid, levels=[0.02], again=(confidences, np.zeros(2000, bool)))
+    assert (found.threshold, found.n_missing) == (None, 0)
+    assert found.lack == "better queries than those that proved it contradict it"
+    same = certify(confidences, right, grid=grid, again=(confidences, np.ones(2000, bool)))
+    assert same == certify(confidences, right, grid=grid)
+
+
 def test_one_wrong_hit_at_the_top_does_not_end_everything() -> None:
     """A mislabelled query with full confidence: the later starts have room for it."""
     confidences, right = np.linspace(1, 0.5, 10_000), np.ones(10_000, bool)
