@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from semcache.build.adapter import adapt_all, side_by_side
 from semcache.build.certifying import Certified, Evidence, Trial, certify_trial, confidences
-from semcache.build.fit_queries import Asked, Planned, Rows, draw, plan_fitting, plan_queries, plan_twins
+from semcache.build.fit_queries import Asked, Planned, Rows, plan_fitting, plan_queries, plan_twins
 from semcache.build.folds import Fold, Taught, can_adapt, fold_adapters, judge_by_folds, judge_learning, train
 from semcache.build.generic import generic_trees
 from semcache.build.judging import (
     AskedPairs,
     Embed,
     Outcome,
+    Pairs,
     embedded,
     judge,
     judge_traffic,
@@ -30,10 +31,11 @@ from semcache.build.judging import (
     known_rows,
 )
 from semcache.build.own_trees import mean_coverage, own_rank_better, with_own
+from semcache.bundle.contents import owners_of
 from semcache.bundle.decision import DecisionArrays
 from semcache.config import BuildConfig
 from semcache.core.certify import ALPHA, hits_needed
-from semcache.core.draws import are_for_grid
+from semcache.core.draws import are_for_grid, draw
 from semcache.core.features import FEATURES
 from semcache.core.learned import Digests, are_learned, digests
 from semcache.core.manifest import DecisionInfo
@@ -174,12 +176,13 @@ def fit_decision(
             encoder has seen them all.
     """
     parts = _parted(traffic, embed, config, kept)
-    adapted = _adapting(rows, parts, config, embed, kept)
+    planned = _plan(rows, config.seed, config)
+    adapted = _adapting(rows, parts, embedded(rows, _choosing(rows, planned, config), embed), config, kept)
     adapter = adapted.adapter
     known = known_rows(rows, adapt_all(rows.vectors, adapter), config)
     grid, certifying = (judge_traffic(rows, known, part, adapter, config) for part in (parts.grid, parts.certifying))
     judge_planned = partial(_judge_by, rows, adapted.folds, config, embed)
-    written = judge_planned(_plan(rows, config.seed, config))
+    written = judge_planned(planned)
     twins = embedded(rows, _plan_twins(rows, written, config), embed) if parts.learning else ()
     asked = _Traffic(adapted.learning, grid, certifying, judge_twins(rows, known, twins, adapter))
     trials = _trials(asked, written, rows, judge_planned, config, is_tuned=is_tuned)
@@ -212,7 +215,7 @@ def _parted(traffic: Sequence[Asked], embed: Embed, config: BuildConfig, kept: K
     return _Parts(where(learns), where(~learns & is_for_grid), where(~learns & ~is_for_grid), n_to_fit)
 
 
-def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept: Kept | None) -> _Adapted:
+def _adapting(rows: Rows, parts: _Parts, choosing: Pairs, config: BuildConfig, kept: Kept | None) -> _Adapted:
     """Return the adapter, those that judge in its place, and what they judged.
 
     Where none is kept, there is an adapter where it helps: traffic says so where there is enough. One that is kept was
@@ -220,9 +223,6 @@ def _adapting(rows: Rows, parts: _Parts, config: BuildConfig, embed: Embed, kept
     """
     if kept is not None and not kept.is_followed:
         kept = None
-    certifying = {query.text for query in _plan(rows, config.seed, config)}
-    others = [query for query in _plan(rows, config.seed + 1, config) if query.text not in certifying]
-    choosing = embedded(rows, others, embed)
     taught = Taught.by(parts.learning, dim=rows.vectors.shape[1])
 
     def without() -> _Adapted:
@@ -250,6 +250,12 @@ def _generic_coverage(outcomes: Sequence[Outcome]) -> float:
 
 def _plan(rows: Rows, seed: int, config: BuildConfig) -> list[Planned]:
     return plan_queries(rows, outside_share=config.outside_share, seed=seed)
+
+
+def _choosing(rows: Rows, certifying: Sequence[Planned], config: BuildConfig) -> list[Planned]:
+    """Plan queries that choose an adapter, and say where thresholds are worth trying: none that certifies."""
+    texts = {query.text for query in certifying}
+    return [query for query in _plan(rows, config.seed + 1, config) if query.text not in texts]
 
 
 def _plan_twins(rows: Rows, written: Sequence[Outcome], config: BuildConfig) -> list[Planned]:
@@ -303,7 +309,7 @@ def _entries_to_fit(outcomes: Sequence[Outcome], config: BuildConfig) -> set[int
 
 def _with_their_texts(entries: set[int], rows: Rows) -> set[int]:
     """Return entries, and those of other namespaces that share a text with one of them."""
-    owners = np.where(rows.entries < 0, ~rows.entries, rows.entries)
+    owners = owners_of(rows.entries)
     texts = rows.firsts[np.isin(owners, list(entries))]
     return set(owners[np.isin(rows.firsts, texts)].tolist())
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from semcache.build.known import Ints
+from semcache.bundle.contents import owners_of
+from semcache.core.draws import draw
 from semcache.core.twins import harmless, twins
 from semcache.core.vectors import FloatRows
 
@@ -144,7 +145,7 @@ def _rows_by_entry(rows: Rows, *, guards: bool = False) -> dict[int, list[int]]:
 
 def _in_turn(rows: Rows, entries: Iterable[int], seed: int) -> list[int]:
     """Return entries in an order that is drawn within each namespace, one of each namespace at a time."""
-    owners = np.where(rows.entries < 0, ~rows.entries, rows.entries)
+    owners = owners_of(rows.entries)
     namespace_of = dict(zip(owners.tolist(), rows.namespaces.tolist(), strict=True))
     drawn = sorted((draw(seed, "order", entry), entry) for entry in entries)
     rank_in, turns = Counter[int](), list[tuple[int, float, int]]()
@@ -219,9 +220,3 @@ def plan_twins(rows: Rows, *, seed: int) -> list[Planned]:
         if len(planned) >= _MAX_TWINS:
             break
     return planned[:_MAX_TWINS]
-
-
-def draw(seed: int, what: str, about: int | str) -> float:
-    """Return a number from 0 to 1 that only these three decide: the same in whatever order it is asked for."""
-    digest = blake2b(f"{seed}/{what}/{about}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64

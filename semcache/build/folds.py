@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from semcache.build.adapter import adapt_all, side_by_side, train_adapter
-from semcache.build.fit_queries import Asked, Rows, draw
+from semcache.build.fit_queries import Asked, Rows
 from semcache.build.judging import AskedPairs, Outcome, Pairs, judge, judge_traffic, known_rows
 from semcache.build.known import Ints
 from semcache.config import BuildConfig
+from semcache.core.draws import draw
 from semcache.core.text import normalise
 from semcache.core.vectors import FloatRows
 

@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from semcache.build.boost import BoostConfig, boost
 from semcache.build.certifying import confidences, rights
-from semcache.build.fit_queries import draw
 from semcache.build.generic import generic_trees
 from semcache.build.judging import Outcome
 from semcache.build.line import fit_line
+from semcache.core.draws import draw
 from semcache.core.features import FEATURES
 from semcache.core.lexical import MISMATCHES
 from semcache.core.metrics import curve_of, mean_best_coverage

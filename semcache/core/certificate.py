@@ -97,11 +97,6 @@ class CalibrationQueries:
             self.namespaces[mask], self.confidences[mask], self.is_right[mask], self.is_outside[mask]
         )
 
-    def and_also(self, others: CalibrationQueries) -> CalibrationQueries:
-        """Return them and others."""
-        pairs = ((getattr(self, name), getattr(others, name)) for name in self.__slots__)
-        return CalibrationQueries(*(np.concatenate(pair) for pair in pairs))
-
     def of(self, namespace: int) -> CalibrationQueries:
         """Return those whose candidate lies in a namespace."""
         return self.where(self.namespaces == namespace)

@@ -108,7 +108,8 @@ def calibrate(
     if not traffic:
         raise ConfigError("traffic: found none, allowed 1 or more labelled queries")
     check_name(name)
-    locate(Path(root) / name, root=Path(root)).live_id()  # raises before a folder is made for what is not there
+    location = locate(Path(root) / name, root=Path(root))
+    location.live_id()  # raises before a folder is made for what is not there
     with open_staging(fs or FileSystem(), Path(root), name) as staging:
         with Cache.open(staging.bundle_dir, root=root) as cache:
             info = cache.info
@@ -123,7 +124,7 @@ def calibrate(
         identity, _ = staging.publish(manifest)
     return CalibrationReport(
         id=identity,
-        path=locate(staging.bundle_dir, root=Path(root)).version_dir(identity),
+        path=location.version_dir(identity),
         n_exact=asked.n_exact,
         n_learned=asked.n_learned,
         n_grid=sum(len(asked.of(number).grid) for number, one in enumerate(anew) if one.kept is None),

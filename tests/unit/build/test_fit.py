@@ -19,6 +19,7 @@ from semcache.build.known import Judged
 from semcache.config import LEVELS, BuildConfig
 from semcache.core.certificate import certify_namespace
 from semcache.core.certify import CertifiedLevel
+from semcache.core.draws import draw
 from semcache.core.features import FEATURES
 from semcache.core.learned import are_learned, digests
 from semcache.core.vectors import unit_rows
@@ -342,7 +343,7 @@ def test_a_wrong_answer_that_is_asked_for_often_is_found_out_though_it_is_learne
     rows = made_rows(400, with_guards=False)
     traffic, config = asked_of(rows, 900, n_outside=0), replace(CONFIG, max_error=0.05)
     # As near as can be to an answer that is wrong for it.
-    text = next(text for text in rows.texts[:400] if fit_queries.draw(config.seed, "traffic", text) < 0.4)
+    text = next(text for text in rows.texts[:400] if draw(config.seed, "traffic", text) < 0.4)
     asked = [*traffic, *[Asked(text, frozenset({399}), None)] * 200]
     monkeypatch.setattr(fit, "own_rank_better", lambda *_, **__: False)  # trees that know nothing of it
     monkeypatch.setattr(fit, "generic_trees", score_trees)

@@ -8,7 +8,8 @@ import pytest
 from fitting import made_rows
 
 from semcache.build import fit_queries
-from semcache.build.fit_queries import draw, plan_fitting, plan_queries, plan_twins
+from semcache.build.fit_queries import plan_fitting, plan_queries, plan_twins
+from semcache.core.draws import draw
 
 ROWS = made_rows(400)
 OUTSIDE = {"outside", "reject", "twin"}
